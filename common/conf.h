@@ -1,0 +1,97 @@
+/*
+ * conf: the options of a run and of this installation, from flags, environment and orchestrator.json (in this
+ * order of strength), as one table: name, flag, variable, key, kind, bounds, default, help.
+ *
+ * The effective options of a run are frozen as one JSON object at its start and travel to every role.
+ * Secrets are not options and never come here.
+ */
+#ifndef ORCH_COMMON_CONF_H
+#define ORCH_COMMON_CONF_H
+
+#include "common/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * OPTION(kind, field, flag, env, json key, default, min, max, help)
+ * kinds: u64 (whole number in min..max), str, cmd (a string for /bin/sh -c, or an array: argv), map (object
+ * of strings). Fields named *_ms are given in seconds with fractions in the flag, variable and file when the
+ * json key ends in _s.
+ */
+#define CONF_OPTIONS(OPTION)                                                                                 \
+	OPTION(u64, max_ems, "--max-ems", "MAX_EMS", "max_ems", 3, 1, 64,                                    \
+	    "EMs (areas) at work at the same time")                                                          \
+	OPTION(u64, max_workers_per_em, "--max-workers-per-em", "MAX_WORKERS_PER_EM", "max_workers_per_em",  \
+	    3, 1, 64, "workers at work at the same time for one EM")                                         \
+	OPTION(str, agent, "--agent", "ORCH_AGENT", "agent", "claude", 0, 0, "the agent program")            \
+	OPTION(cmd, verify, "--verify", "ORCH_VERIFY", "verify", NULL, 0, 0,                                 \
+	    "gate: the command that must pass on every tree that is kept")                                   \
+	OPTION(str, base, "--base", "ORCH_BASE", "base", NULL, 0, 0,                                         \
+	    "branch to start from (default: the one checked out)")                                           \
+	OPTION(str, state_dir, "--state-dir", "ORCH_STATE_DIR", "state_dir", NULL, 0, 0,                     \
+	    "where orch keeps its state (default: .git/orch and $XDG_STATE_HOME/orch)")                      \
+	OPTION(str, log, "--log", "ORCH_LOG", "log", "info", 0, 0, "log level: error, warn, info, debug")    \
+	OPTION(u64, max_rework, "--max-rework", "ORCH_MAX_REWORK", "max_rework", 2, 0, 20,                   \
+	    "how often a task may be sent back before it fails")                                             \
+	OPTION(u64, max_attempts, "--max-attempts", "ORCH_MAX_ATTEMPTS", "max_attempts", 3, 1, 20,           \
+	    "how often an agent that ends badly is started for one task")                                    \
+	OPTION(ms, agent_timeout_ms, "--agent-timeout", "ORCH_AGENT_TIMEOUT", "agent_timeout_s", 3600000,    \
+	    100, 604800000, "seconds an agent may take in all")                                              \
+	OPTION(ms, agent_silence_ms, "--agent-silence", "ORCH_AGENT_SILENCE", "agent_silence_s", 300000,     \
+	    100, 604800000, "seconds an agent may say nothing while no tool runs")                           \
+	OPTION(ms, gate_timeout_ms, "--gate-timeout", "ORCH_GATE_TIMEOUT", "gate_timeout_s", 1800000, 100,   \
+	    604800000, "seconds a gate may take")                                                            \
+	OPTION(ms, api_timeout_ms, NULL, "API_TIMEOUT_MS", "api_timeout_ms", 0, 0, 604800000,                \
+	    "milliseconds the agent waits for its endpoint (0: the agent's own)")                            \
+	OPTION(ms, retry_delay_ms, "--retry-delay", "ORCH_RETRY_DELAY", "retry_delay_s", 2000, 0, 3600000,   \
+	    "seconds before a failed attempt is repeated; doubles")                                          \
+	OPTION(ms, heartbeat_ms, NULL, "ORCH_HEARTBEAT", "heartbeat_s", 5000, 50, 3600000,                   \
+	    "seconds between heartbeats; three missed ones mean a hang")                                     \
+	OPTION(ms, stop_grace_ms, NULL, "ORCH_STOP_GRACE", "stop_grace_s", 8000, 100, 600000,                \
+	    "seconds a process has to save its work before it is killed")                                    \
+	OPTION(ms, linger_ms, NULL, "ORCH_LINGER", "linger_s", 60000, 0, 86400000,                           \
+	    "seconds orchd stays after its last run and client")                                             \
+	OPTION(map, agent_env, NULL, NULL, "agent_env", NULL, 0, 0,                                          \
+	    "variables for the agents (names may not start with ORCH_ but ORCH_AGENT_)")
+
+typedef uint64_t conf_kind_u64;
+typedef uint64_t conf_kind_ms;
+typedef char *conf_kind_str;
+typedef json_t *conf_kind_cmd; /* NULL, a JSON string or a JSON array of strings */
+typedef json_t *conf_kind_map; /* NULL or an object of strings */
+
+struct conf {
+#define OPTION(kind, field, flag, env, key, def, min, max, help) conf_kind_##kind field;
+	CONF_OPTIONS(OPTION)
+#undef OPTION
+};
+
+/* All defaults. */
+void conf_init(struct conf *c);
+void conf_clear(struct conf *c);
+
+/*
+ * Reads a file's text over c. Unknown keys are refused with the nearest name, values with key and bounds, bad
+ * JSON with line and column; c is unchanged then. name is for messages ("orchestrator.json").
+ */
+int conf_from_file(struct conf *c, const char *name, const char *text, size_t size, struct err *e);
+/* Variables that are set and not empty; API_TIMEOUT_MS is in ms, the ORCH_ ones in seconds. ORCH_AGENT_*
+ * become entries of agent_env, but ORCH_AGENT itself and those of the table. */
+int conf_from_env(struct conf *c, struct err *e);
+/*
+ * Tries argv[*i] (and argv[*i + 1]) as an option's flag, also --flag=value; 1 when it was one (then *i is
+ * moved past it), 0 when not, -EINVAL with a sentence.
+ */
+int conf_from_flag(struct conf *c, int argc, char *const *argv, int *i, struct err *e);
+
+/* The frozen form: every option that differs from its default, keyed by field name. Caller frees. */
+char *conf_freeze(const struct conf *c);
+int conf_thaw(struct conf *c, const char *json, struct err *e);
+
+/* Calls fn for every option, for --help. flag may be NULL. */
+void conf_each(
+    void (*fn)(void *arg, const char *flag, const char *env, const char *key, const char *help), void *arg);
+
+#endif

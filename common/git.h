@@ -1,0 +1,119 @@
+/*
+ * git: the real git, by argv, awaited on the loop. Every call runs with hooks, fsmonitor, auto gc, pagers and
+ * prompts off, GIT_OPTIONAL_LOCKS=0, a C locale, GIT_* and the like scrubbed from the environment,
+ * core.fsync=committed and with GIT_DIR given, so that no .git an agent planted in a worktree is ever read.
+ *
+ * Worktree, branch and fetch operations of all roles of one repository go through one lane: flock on
+ * <git_dir>/orch.lane, held by the git process itself, so a dead holder never leaves it taken.
+ */
+#ifndef ORCH_COMMON_GIT_H
+#define ORCH_COMMON_GIT_H
+
+#include "common/err.h"
+#include "common/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GIT_OID_HEX 65 /* room for SHA-256 and a NUL */
+
+struct git {
+	struct loop *loop;
+	char *git_dir;      /* the common git directory */
+	char *work_tree;    /* NULL: operations on the repository alone */
+	char *work_git_dir; /* of the linked worktree (<git_dir>/worktrees/NAME); NULL: git_dir */
+	int64_t timeout_ms; /* per command; default 10 min */
+	const char *prefer_ident_name, *prefer_ident_mail; /* reserved for the co-author line; NULL */
+};
+
+struct git_out {
+	int code;  /* exit status; -1 when killed */
+	char *out; /* stdout, NUL-terminated, at most 64 MiB */
+	size_t size;
+};
+
+/* git_dir as struct repo has it. Copies. */
+void git_init(struct git *g, struct loop *l, const char *git_dir);
+/* A handle on a linked worktree made by git_worktree_add (or found again at the same path). */
+int git_init_worktree(struct git *g, const struct git *repo, const char *path, struct err *e);
+void git_clear(struct git *g);
+
+enum git_flags {
+	GIT_LANE = 1,     /* hold the lane while it runs */
+	GIT_ANY_EXIT = 2, /* a status other than 0 is not an error: look at out->code */
+};
+
+/*
+ * Runs git with the arguments up to NULL. 0, or -errno with e: what was run (the subcommand) and git's own
+ * last words. out may be NULL. Without GIT_ANY_EXIT a status other than 0 is -EIO. A lock file in the way
+ * ("index.lock", "cannot lock ref") is waited for, up to 10 s; one of ours that no process holds is removed.
+ */
+int git_run(struct git *g, unsigned flags, struct git_out *out, struct err *e, const char *arg, ...)
+    __attribute__((sentinel));
+int git_runv(struct git *g, unsigned flags, struct git_out *out, struct err *e, const char *const *argv,
+    const char *const *extra_env, const void *in, size_t in_size);
+void git_out_clear(struct git_out *out);
+
+/* Commit id of a revision. -ENOENT when there is none (e then names it). */
+int git_resolve(struct git *g, const char *rev, char oid[GIT_OID_HEX], struct err *e);
+/* The tree id of a commit. */
+int git_tree(struct git *g, const char *commit, char oid[GIT_OID_HEX], struct err *e);
+/* 1, 0 or -errno. */
+int git_is_ancestor(struct git *g, const char *ancestor, const char *descendant, struct err *e);
+
+/* Moves refs/heads/<branch> to new; old NULL: whatever it is; "": it must not exist. -ESTALE when it is not
+ * at old. new NULL deletes. */
+int git_update_branch(
+    struct git *g, const char *branch, const char *new_oid, const char *old_oid, struct err *e);
+/* Any full ref name. */
+int git_update_ref(
+    struct git *g, const char *ref, const char *new_oid, const char *old_oid, const char *why, struct err *e);
+
+/* Paths that differ between two commits (renames as delete + add), in fresh NULL-terminated storage
+ * (strv_free). */
+int git_changed_paths(struct git *g, const char *from, const char *to, char ***paths, struct err *e);
+struct git_stat {
+	uint64_t files, insertions, deletions;
+};
+int git_diff_stat(struct git *g, const char *from, const char *to, struct git_stat *st, struct err *e);
+
+/* Name and mail the user's git would commit with; ours ("orch <orch@localhost>") where none is configured. */
+int git_identity(struct git *g, char **name, char **mail, struct err *e);
+
+/* Worktrees. path is absolute and ours. All use the lane. */
+
+/*
+ * git worktree add --no-track, locked with a reason; detached at commit when branch is NULL, else on the new
+ * or existing branch (created at commit). A worktree of ours that is already there is kept as it is (0); a
+ * broken one (its folder or its administration gone) is repaired or made again.
+ */
+int git_worktree_add(struct git *g, const char *path, const char *branch, const char *commit, struct err *e);
+/*
+ * Commits what is uncommitted or unreachable in the worktree to refs/orch/wip/<name>; *saved tells whether
+ * there was anything, and oid (may be NULL) what. With nothing to save the ref is not made. branch: a ref
+ * that is about to go (its commits count as unreachable unless another branch holds them).
+ */
+int git_save_wip(struct git *g, const char *path, const char *name, const char *branch, bool *saved,
+    char oid[GIT_OID_HEX], struct err *e);
+/* Removes folder and administration. The caller has saved what was in it. */
+int git_worktree_remove(struct git *g, const char *path, struct err *e);
+/* Resets a detached integration worktree to exactly commit: nothing modified, nothing untracked, nothing
+ * ignored. */
+int git_worktree_exact(struct git *worktree, const char *commit, struct err *e);
+
+/*
+ * Commits everything in a worker's worktree onto branch, whatever the agent did to it: committed by itself,
+ * switched branches, detached, rewrote history or removed .git. The result is a commit on branch that
+ * descends from base and whose tree is the folder's content; base itself when nothing differs. *head gets it.
+ * Branches that the agent made by switching to them are removed once their commits are reachable from branch.
+ * message: for the commit we make. *notes (may be NULL, caller frees) says in a sentence what had to be put
+ * right, or is NULL.
+ */
+int git_commit_all(struct git *repo, const char *path, const char *branch, const char *base,
+    const char *message, char head[GIT_OID_HEX], char **notes, struct err *e);
+
+/* Is the user's checkout dirty? 1, 0, -errno. */
+int git_is_dirty(struct git *g, const char *top, struct err *e);
+
+#endif

@@ -1,0 +1,217 @@
+/* loop: libevent's base, signals as events, and the one reaper of this process. */
+#include "common/loop.h"
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/proc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const int loop_signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+
+static struct child_watch *
+find_watch(struct loop *l, pid_t pid)
+{
+	struct child_watch *w;
+
+	TAILQ_FOREACH (w, &l->children, entry)
+		if (w->pid == pid)
+			return w;
+	return NULL;
+}
+
+/*
+ * SIGCHLD means "look": signals coalesce, so look until nothing is left. The
+ * dead are first seen without being reaped: as long as the leader is a zombie
+ * its group id cannot be reused, so what is left of its group can be killed.
+ */
+void
+loop_reap(struct loop *l)
+{
+	for (;;) {
+		siginfo_t info;
+		struct child_watch *w;
+		pid_t pid;
+		int status;
+
+		memset(&info, 0, sizeof(info));
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+			return;
+		pid = info.si_pid;
+		w = find_watch(l, pid);
+		if (w != NULL && getpgid(pid) == pid && pid != getpgrp())
+			kill(-pid, SIGKILL);
+		if (waitpid(pid, &status, 0) != pid)
+			continue;
+		if (w != NULL) {
+			TAILQ_REMOVE(&l->children, w, entry);
+			w->fn(w->arg, pid, status);
+			free(w);
+		} else if (l->on_stranger != NULL) {
+			l->on_stranger(l, pid, status, l->arg);
+		}
+	}
+}
+
+static void
+on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)what;
+	if (sig == SIGCHLD)
+		loop_reap(l);
+	else if (l->on_signal != NULL)
+		l->on_signal(l, (int)sig, l->arg);
+	else
+		loop_stop(l, (int)sig);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	loop_reap(arg);
+}
+
+int
+loop_init(struct loop *l)
+{
+	struct timeval every = {.tv_sec = 10};
+
+	memset(l, 0, sizeof(*l));
+	TAILQ_INIT(&l->children);
+	signal(SIGPIPE, SIG_IGN);
+	l->base = event_base_new();
+	if (l->base == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(loop_signals) / sizeof(loop_signals[0]); i++) {
+		l->sigs[i] = evsignal_new(l->base, loop_signals[i], on_signal, l);
+		if (l->sigs[i] == NULL || evsignal_add(l->sigs[i], NULL) < 0)
+			goto fail;
+	}
+	l->tick = event_new(l->base, -1, EV_PERSIST, on_tick, l);
+	if (l->tick == NULL || event_add(l->tick, &every) < 0)
+		goto fail;
+	return 0;
+fail:
+	loop_clear(l);
+	return -ENOMEM;
+}
+
+void
+loop_clear(struct loop *l)
+{
+	struct child_watch *w;
+
+	while ((w = TAILQ_FIRST(&l->children)) != NULL) {
+		TAILQ_REMOVE(&l->children, w, entry);
+		free(w);
+	}
+	for (size_t i = 0; i < sizeof(l->sigs) / sizeof(l->sigs[0]); i++)
+		if (l->sigs[i] != NULL)
+			event_free(l->sigs[i]);
+	if (l->tick != NULL)
+		event_free(l->tick);
+	if (l->base != NULL)
+		event_base_free(l->base);
+	memset(l, 0, sizeof(*l));
+	TAILQ_INIT(&l->children);
+}
+
+int
+loop_own_descendants(struct loop *l)
+{
+	int rc = proc_become_subreaper();
+
+	l->reaper = rc == 0;
+	return rc;
+}
+
+void
+loop_stop(struct loop *l, int sig)
+{
+	l->stop = true;
+	if (l->stop_signal == 0)
+		l->stop_signal = sig;
+	event_base_loopbreak(l->base);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)arg = true;
+}
+
+int
+loop_wait(struct loop *l, const bool *done, int64_t deadline_ms)
+{
+	bool late = false;
+	struct event *timer = NULL;
+	int rc = 0;
+
+	assert(!l->waiting);
+	l->waiting = true;
+	if (deadline_ms >= 0) {
+		int64_t left = deadline_ms - clock_now_ms();
+		struct timeval tv;
+
+		if (left < 0)
+			left = 0;
+		tv.tv_sec = left / 1000;
+		tv.tv_usec = left % 1000 * 1000;
+		timer = evtimer_new(l->base, on_deadline, &late);
+		evtimer_add(timer, &tv);
+	}
+	while (!*done) {
+		if (l->stop && l->stop_masked == 0) {
+			rc = -ECANCELED;
+			break;
+		}
+		if (late) {
+			rc = -ETIMEDOUT;
+			break;
+		}
+		if (event_base_loop(l->base, EVLOOP_ONCE) < 0) {
+			rc = -EIO;
+			break;
+		}
+	}
+	if (timer != NULL)
+		event_free(timer);
+	l->waiting = false;
+	return rc;
+}
+
+void
+loop_watch_child(struct loop *l, pid_t pid, child_exit_fn *fn, void *arg)
+{
+	struct child_watch *w = xcalloc(1, sizeof(*w));
+
+	assert(find_watch(l, pid) == NULL);
+	w->pid = pid;
+	w->fn = fn;
+	w->arg = arg;
+	TAILQ_INSERT_TAIL(&l->children, w, entry);
+}
+
+void
+loop_unwatch_child(struct loop *l, pid_t pid)
+{
+	struct child_watch *w = find_watch(l, pid);
+
+	if (w == NULL)
+		return;
+	TAILQ_REMOVE(&l->children, w, entry);
+	free(w);
+}

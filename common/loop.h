@@ -1,0 +1,77 @@
+/*
+ * loop: one event_base per process, its signals, and its children.
+ *
+ * Callbacks record what happened and never wait. Roles are straight-line
+ * programs: their top level calls loop_wait(), the one place that pumps the
+ * loop, until what they wait for is done, the time is over, or a stop was asked
+ * for. Because only the top level waits, the loop is never entered twice
+ * (asserted).
+ */
+#ifndef ORCH_COMMON_LOOP_H
+#define ORCH_COMMON_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+struct event;
+struct event_base;
+
+/* status is what waitpid(2) gives. The child has been reaped; its group may be gone. */
+typedef void child_exit_fn(void *arg, pid_t pid, int status);
+
+struct child_watch {
+	pid_t pid;
+	child_exit_fn *fn;
+	void *arg;
+	TAILQ_ENTRY(child_watch) entry;
+};
+
+struct loop {
+	struct event_base *base;
+	struct event *sigs[4];
+	struct event *tick; /* looks for dead children every 10 s, whatever SIGCHLD said */
+	TAILQ_HEAD(, child_watch) children;
+
+	bool stop;       /* someone asked this process to end: waits return -ECANCELED */
+	int stop_signal; /* the signal that asked, or 0 */
+	int stop_masked; /* > 0 while the last work is saved: waits ignore stop */
+	bool waiting;    /* inside loop_wait */
+	bool reaper;     /* every descendant is ours to kill: set by loop_own_descendants */
+
+	/* Optional. A stop signal (TERM, INT) arrived, n-th time (1, 2 ...). Default: loop_stop. */
+	void (*on_signal)(struct loop *, int sig, void *arg);
+	/* Optional. A child nobody watched died: an adopted grandchild. */
+	void (*on_stranger)(struct loop *, pid_t pid, int status, void *arg);
+	void *arg;
+};
+
+/* Ignores SIGPIPE; takes SIGCHLD, SIGTERM, SIGINT and SIGHUP (HUP counts as TERM unless on_signal is set). 0
+ * or -errno. */
+int loop_init(struct loop *l);
+void loop_clear(struct loop *l);
+
+/*
+ * For role processes: becomes a subreaper and declares that whatever lives below
+ * this process was started by it. cmd_run() then leaves no stray behind. 0 or -errno.
+ */
+int loop_own_descendants(struct loop *l);
+
+/* Makes waits return -ECANCELED. Safe from callbacks. */
+void loop_stop(struct loop *l, int sig);
+
+/*
+ * Runs callbacks until *done, then returns 0; -ETIMEDOUT when deadline_ms
+ * (clock_now_ms time, < 0 for none) passes first; -ECANCELED when a stop was
+ * asked for and stop_masked is 0.
+ */
+int loop_wait(struct loop *l, const bool *done, int64_t deadline_ms);
+
+/* Calls fn once when pid, a child of ours, has died. One watch per pid. */
+void loop_watch_child(struct loop *l, pid_t pid, child_exit_fn *fn, void *arg);
+void loop_unwatch_child(struct loop *l, pid_t pid);
+/* Reaps what has died now; called on SIGCHLD, and by whoever has a hint (EOF on a child's socket). */
+void loop_reap(struct loop *l);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * plan: the JSON a planning agent must return, its schema for the agent, its validation, and what follows
+ * from it by computation: order, dependencies, which tasks must not run side by side. Director and EM are the
+ * same craft at two levels. Pure.
+ */
+#ifndef ORCH_COMMON_PLAN_H
+#define ORCH_COMMON_PLAN_H
+
+#include "common/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PLAN_ITEMS_MAX 64
+#define PLAN_TITLE_MAX 200
+
+enum plan_level { PLAN_AREAS, PLAN_TASKS };
+
+struct plan_item {
+	char *id, *title, *goal;
+	char *acceptance; /* tasks; NULL when absent */
+	char **owns;      /* NULL-terminated */
+	char **needs;     /* depends_on: ids of the same plan */
+	char **after;     /* computed: ids of earlier items whose owns overlap and that this one does not need
+			     anyway (tasks only) */
+	char *tasks_json; /* areas: a plan of tasks given beforehand, {"summary","tasks"}; NULL when absent */
+};
+
+struct plan {
+	enum plan_level level;
+	char *summary;
+	struct plan_item *items;
+	size_t count;
+};
+
+/*
+ * Parses and validates. within: patterns that all owns must be contained in (an EM's tasks within their
+ * area), or NULL. On a fault -EINVAL, and e says exactly what, where, and what would be right
+ * ("tasks[2].owns[0]: src/lex.c is not inside what the area owns (src/eval/...)"): it goes back to the agent
+ * as it is. Faults: bad JSON (line, column), unknown field by name, wrong kind, missing or empty field, id
+ * not [a-z0-9-]{1,32} or not unique, no items, over PLAN_ITEMS_MAX or PLAN_MAX bytes, bad pattern, areas that
+ * overlap, unknown, self or cyclic dependency.
+ */
+int plan_parse(struct plan *p, enum plan_level level, const char *json, size_t size,
+    const char *const *within, struct err *e);
+void plan_clear(struct plan *p);
+
+/* The JSON Schema for --json-schema. Static text. */
+const char *plan_schema(enum plan_level level);
+
+/* The prompt for the planning agent. Everything is quoted as data. Caller frees. */
+struct plan_prompt {
+	enum plan_level level;
+	const char *run_title;    /* what the whole run is about */
+	const char *title, *goal; /* of the issue, or of the area: given in full */
+	const char *acceptance;
+	const char *const *owns; /* of the area; NULL for the director */
+	const char *context;     /* PROJECT_DIRECTION.md and CLAUDE.md; NULL */
+	size_t max_items;
+	size_t parallel; /* how many can work at the same time */
+};
+char *plan_prompt(const struct plan_prompt *q);
+/* What goes back to the agent after a fault. Caller frees. */
+char *plan_fault_prompt(enum plan_level level, const char *fault);
+
+#endif

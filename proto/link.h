@@ -1,0 +1,58 @@
+/*
+ * link: a role's side of its connection to orchd. Shared by director, em and worker.
+ *
+ * fd 3 at start; when it is lost (orchd died), the link reconnects to the next orchd
+ * of this repository through the control socket for 60 s, with what was not yet
+ * acknowledged sent again, and asks the role to stop when that fails. Roles are
+ * straight-line programs: link_call() sends a request and pumps the loop until it is
+ * acknowledged.
+ */
+#ifndef ORCH_PROTO_LINK_H
+#define ORCH_PROTO_LINK_H
+
+#include "common/err.h"
+#include "common/loop.h"
+#include "proto/messages.h"
+
+#define LINK_ALONE_MS 60000 /* how long a role goes on without orchd */
+
+struct link;
+
+struct link_ops {
+	/* Anything but HELLO, ASSIGN (see link_open) and answers: CHILD, END, STOP. m is borrowed. STOP has
+	 * been applied to the loop already. */
+	void (*on_msg)(void *arg, const struct msg *m);
+	void *arg;
+};
+
+/*
+ * Takes over fd 3, exchanges HELLOs and waits for ASSIGN (10 s). *assign is owned by the link.
+ * -errno with a sentence when there is no orchd on fd 3 ("orch-em is started by orchd").
+ * The control socket's path and the reconnect identity come from ASSIGN and the environment
+ * (ORCH_SOCKET, ORCH_TASK).
+ */
+int link_open(struct link **out, struct loop *loop, enum proto_who self, const struct link_ops *ops,
+    const struct msg_assign **assign, struct err *e);
+void link_free(struct link *k);
+
+/*
+ * Sends m as a request and waits for its answer. 0 after ACK (text, when not NULL, gets a copy of
+ * the ACK's text or NULL; the caller frees it). A negative errno and the sentence after ERROR. -ECANCELED
+ * when a stop was asked for in the meantime (the request is still delivered if it can be). m->request is
+ * chosen here.
+ */
+int link_call(struct link *k, const struct msg *m, char **text, struct err *e);
+
+/* Sends without waiting for an answer (PROGRESS). Dropped when the link is down. */
+void link_post(struct link *k, const struct msg *m);
+
+/* PROGRESS and EVENT in one line each; failures to deliver are ignored. */
+void link_doing(struct link *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void link_event(struct link *k, const char *kind, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Why the loop was stopped: orchd's STOP reason, "lost orchd for 60 s", or a signal's name. NULL when not
+ * stopped. */
+const char *link_stop_reason(const struct link *k);
+bool link_connected(const struct link *k);
+
+#endif

@@ -1,0 +1,447 @@
+/*
+ * messages: the schema of everything orchd, its roles and its clients say to
+ * each other. A row per message, a row per field; the macros below make enum,
+ * structs, permission table and field descriptors from it, and one
+ * descriptor-driven codec (proto/msg) serves them all.
+ *
+ * Frame (proto/frame): 12 bytes, big-endian: u32 length of the payload (<= 1 MiB),
+ * u16 message id, u16 flags (0), u32 request id; then one msgpack map from field
+ * name to value. Request id 0 = no answer wanted; an answer carries the
+ * request's id. Lists are streams: N items, then END (or ERROR), same id.
+ *
+ * Rules of change: ids and names are never reused, retired rows stay as comments;
+ * a new field is OPT; unknown fields are ignored, an unknown id is answered with
+ * ERROR. PROTO_VERSION rises when a peer of the version before would misbehave;
+ * adjacent versions talk to each other.
+ *
+ * Text is UTF-8 without NUL (the codec refuses anything else): sanitise untrusted
+ * bytes with text_utf8() first. Times are wall-clock milliseconds, durations
+ * milliseconds, money is micro-USD. Commits are full hexadecimal object ids.
+ * Field names ending in _json hold JSON text.
+ */
+#ifndef ORCH_PROTO_MESSAGES_H
+#define ORCH_PROTO_MESSAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROTO_VERSION 1
+#define PROTO_FRAME_HEADER 12
+#define PROTO_FRAME_MAX (1u << 20)
+
+#define PLAN_MAX (256 * 1024)  /* bytes of a plan's JSON */
+#define GOAL_MAX (256 * 1024)  /* bytes of an issue, a goal */
+#define EVIDENCE_MAX (64 * 1024)
+#define TEXT_MAX 4096          /* a reason, a summary */
+#define NAME_MAX_BYTES 128     /* task ids, run ids, plan ids, states */
+#define REF_MAX 512
+#define OPTIONS_MAX (64 * 1024)
+#define LIST_MAX (64 * 1024)   /* a JSON array of patterns or ids */
+
+/* Who a peer is, known from the socket it came by. Bits, for the permission table. */
+enum proto_who {
+	WHO_ORCHD = 1,
+	WHO_DIRECTOR = 2,
+	WHO_EM = 4,
+	WHO_WORKER = 8,
+	WHO_GATEWAY = 16,
+	WHO_CTL = 32,
+};
+#define WHO_LEAD (WHO_DIRECTOR | WHO_EM)
+#define WHO_ROLE (WHO_DIRECTOR | WHO_EM | WHO_WORKER)
+#define WHO_ANY (WHO_ORCHD | WHO_ROLE | WHO_GATEWAY | WHO_CTL)
+
+/*
+ * M(id, NAME, name, senders, receivers). The codec's struct is struct msg_<name>, its
+ * rows are MSG_<NAME>_FIELDS.
+ */
+#define MESSAGE_LIST(M)                                                                            \
+	/* Link: both directions, every peer. */                                                   \
+	M(1, HELLO, hello, WHO_ANY, WHO_ANY)                                                       \
+	M(2, PING, ping, WHO_ANY, WHO_ANY)                                                         \
+	M(3, PONG, pong, WHO_ANY, WHO_ANY)                                                         \
+	M(4, ACK, ack, WHO_ORCHD, WHO_ANY)                                                         \
+	M(5, ERROR, error, WHO_ANY, WHO_ANY)                                                       \
+	M(6, END, end, WHO_ORCHD, WHO_ANY)                                                         \
+	/* orchd tells a role what it serves; then one CHILD per child task, then END, then CHILD */ \
+	/* again whenever a child changes. */                                                      \
+	M(10, ASSIGN, assign, WHO_ORCHD, WHO_ROLE)                                                 \
+	M(11, CHILD, child, WHO_ORCHD, WHO_LEAD)                                                   \
+	M(12, STOP, stop, WHO_ORCHD, WHO_ROLE | WHO_GATEWAY)                                       \
+	/* A role reports. All are requests answered by ACK once durable, except PROGRESS. */      \
+	M(20, PLAN, plan, WHO_LEAD, WHO_ORCHD)                                                     \
+	M(21, TASK_ADD, task_add, WHO_LEAD, WHO_ORCHD)                                             \
+	M(22, NOTE, note, WHO_ROLE, WHO_ORCHD)                                                     \
+	M(23, SUBMIT, submit, WHO_EM | WHO_WORKER, WHO_ORCHD)                                      \
+	M(24, INTEGRATED, integrated, WHO_LEAD, WHO_ORCHD)                                         \
+	M(25, REWORK, rework, WHO_ROLE, WHO_ORCHD)                                                 \
+	M(26, ATTEMPT_FAILED, attempt_failed, WHO_ROLE, WHO_ORCHD)                                 \
+	M(27, WAIT, wait, WHO_ROLE, WHO_ORCHD)                                                     \
+	M(28, FAIL, fail, WHO_ROLE, WHO_ORCHD)                                                     \
+	M(29, FINISH, finish, WHO_DIRECTOR, WHO_ORCHD)                                             \
+	M(30, EVENT, event, WHO_ROLE, WHO_ORCHD)                                                   \
+	M(31, PROGRESS, progress, WHO_ROLE, WHO_ORCHD)                                             \
+	M(32, RUN_STATE, run_state, WHO_DIRECTOR, WHO_ORCHD)                                       \
+	/* A client asks. */                                                                       \
+	M(40, RUN_SUBMIT, run_submit, WHO_CTL, WHO_ORCHD)                                          \
+	M(41, RUN_ACCEPTED, run_accepted, WHO_ORCHD, WHO_CTL)                                      \
+	M(42, STATUS, status, WHO_CTL, WHO_ORCHD)                                                  \
+	M(43, DAEMON_INFO, daemon_info, WHO_ORCHD, WHO_CTL)                                        \
+	M(44, RUN_INFO, run_info, WHO_ORCHD, WHO_CTL)                                              \
+	M(45, TASK_INFO, task_info, WHO_ORCHD, WHO_CTL)                                            \
+	M(46, EVENTS, events, WHO_CTL, WHO_ORCHD)                                                  \
+	M(47, EVENT_INFO, event_info, WHO_ORCHD, WHO_CTL)                                          \
+	M(48, LOST, lost, WHO_ORCHD, WHO_CTL)                                                      \
+	M(49, SHUTDOWN, shutdown, WHO_CTL, WHO_ORCHD)                                              \
+	M(50, CANCEL, cancel, WHO_CTL, WHO_ORCHD)                                                  \
+	M(51, RETRY, retry, WHO_CTL, WHO_ORCHD)                                                    \
+	M(52, RESUME, resume, WHO_CTL, WHO_ORCHD)                                                  \
+	M(53, FORGET, forget, WHO_CTL, WHO_ORCHD)
+
+/* F(kind, name, REQ or OPT, max bytes of str and blob). An absent OPT is 0, false or NULL. */
+
+/* First message each way; orchd speaks first. task: which one a role serves (it may be reconnecting). */
+#define MSG_HELLO_FIELDS(F)                                                                        \
+	F(u64, proto, REQ, 0)                                                                      \
+	F(str, role, REQ, 32)                                                                      \
+	F(str, version, OPT, 64)                                                                   \
+	F(str, task, OPT, NAME_MAX_BYTES)                                                          \
+	F(u64, pid, OPT, 0)                                                                        \
+	F(u64, heartbeat_ms, OPT, 0)                                                               \
+	F(bool, attached, OPT, 0) /* from a role: it has its ASSIGN already and only lost its socket */
+
+#define MSG_PING_FIELDS(F) F(u64, seq, REQ, 0)
+#define MSG_PONG_FIELDS(F) F(u64, seq, REQ, 0)
+#define MSG_ACK_FIELDS(F) F(str, text, OPT, TEXT_MAX)
+/* code: a positive errno. text: one sentence for a person. */
+#define MSG_ERROR_FIELDS(F)                                                                        \
+	F(u64, code, REQ, 0)                                                                       \
+	F(str, text, REQ, TEXT_MAX)
+#define MSG_END_FIELDS(F) F(u64, count, OPT, 0)
+
+/* Everything a role needs besides git. options_json: the run's frozen options (common/conf). */
+#define MSG_ASSIGN_FIELDS(F)                                                                       \
+	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
+	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
+	F(str, key, OPT, NAME_MAX_BYTES) /* plan ids: "core" for an EM, "core.parser" for a worker */ \
+	F(str, title, REQ, TEXT_MAX)                                                               \
+	F(str, goal, REQ, GOAL_MAX)                                                                \
+	F(str, run_title, OPT, TEXT_MAX)                                                           \
+	F(str, owns_json, OPT, LIST_MAX)                                                           \
+	F(str, acceptance, OPT, GOAL_MAX)                                                          \
+	F(str, plan_json, OPT, PLAN_MAX)                                                           \
+	F(str, state, REQ, NAME_MAX_BYTES)                                                         \
+	F(u64, attempt, REQ, 0) /* starts of an agent on this task that counted, from 1 */         \
+	F(u64, rework, OPT, 0)  /* how often it was sent back */                                   \
+	F(str, evidence, OPT, EVIDENCE_MAX) /* why, the last time */                               \
+	F(str, merge_from, OPT, REF_MAX)    /* commit to merge into the branch before working */   \
+	F(str, branch, OPT, REF_MAX)                                                               \
+	F(str, parent_branch, OPT, REF_MAX)                                                        \
+	F(str, base, OPT, 64)                                                                      \
+	F(str, head, OPT, 64) /* committed by this attempt already: only check, gate and submit */ \
+	F(str, session, OPT, NAME_MAX_BYTES)                                                       \
+	F(str, git_dir, REQ, 4096)   /* the repository's common git directory */                   \
+	F(str, state_dir, REQ, 4096) /* worktrees and agents' homes live below it */               \
+	F(str, log_dir, REQ, 4096)   /* of this run */                                             \
+	F(str, options_json, REQ, OPTIONS_MAX)                                                     \
+	F(bool, cancelled, OPT, 0) /* director: the run was cancelled; clean up and FINISH */
+
+/* One child task of the task this role serves. owns_json, key: as planned. */
+#define MSG_CHILD_FIELDS(F)                                                                        \
+	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
+	F(u64, ordinal, REQ, 0)                                                                    \
+	F(str, key, REQ, NAME_MAX_BYTES)                                                           \
+	F(str, title, REQ, TEXT_MAX)                                                               \
+	F(str, owns_json, OPT, LIST_MAX)                                                           \
+	F(str, state, REQ, NAME_MAX_BYTES)                                                         \
+	F(str, branch, OPT, REF_MAX)                                                               \
+	F(str, base, OPT, 64)                                                                      \
+	F(str, head, OPT, 64)                                                                      \
+	F(u64, attempt, OPT, 0)                                                                    \
+	F(u64, rework, OPT, 0)                                                                     \
+	F(u64, submitted_at, OPT, 0)                                                               \
+	F(bool, alive, OPT, 0) /* a process of it, or of its tree, still lives: do not touch its worktree */ \
+	F(str, reason, OPT, TEXT_MAX)
+
+#define MSG_STOP_FIELDS(F)                                                                         \
+	F(str, reason, OPT, TEXT_MAX)                                                              \
+	F(u64, grace_ms, OPT, 0)                                                                   \
+	F(bool, cancelled, OPT, 0) /* director: the run was cancelled; clean up and FINISH, do not exit yet */
+
+/* The validated plan of the sender's own task, kept so that a restart does not plan again. */
+#define MSG_PLAN_FIELDS(F)                                                                         \
+	F(str, plan_json, REQ, PLAN_MAX)                                                           \
+	F(str, summary, OPT, TEXT_MAX)                                                             \
+	F(str, branch, OPT, REF_MAX)
+
+/*
+ * Adds a child of the sender's task; repeating a key that exists is acknowledged and
+ * changes nothing. The ACK's text is the child's task id. ordinal counts from 1.
+ * needs_json: ids (keys) that must be integrated first, and without which this one fails;
+ * after_json: keys that must have ended first, however (they share owned paths).
+ */
+#define MSG_TASK_ADD_FIELDS(F)                                                                     \
+	F(u64, ordinal, REQ, 0)                                                                    \
+	F(str, key, REQ, NAME_MAX_BYTES)                                                           \
+	F(str, title, REQ, TEXT_MAX)                                                               \
+	F(str, goal, REQ, GOAL_MAX)                                                                \
+	F(str, owns_json, REQ, LIST_MAX)                                                           \
+	F(str, needs_json, OPT, LIST_MAX)                                                          \
+	F(str, after_json, OPT, LIST_MAX)                                                          \
+	F(str, acceptance, OPT, GOAL_MAX)                                                          \
+	F(str, plan_json, OPT, PLAN_MAX)                                                           \
+	F(str, merge_from, OPT, REF_MAX)                                                           \
+	F(str, branch, REQ, REF_MAX)
+
+/*
+ * Durable facts about the sender's own task; an absent field leaves what is stored, an
+ * empty string clears it. cost and tokens are totals of the task so far.
+ */
+#define MSG_NOTE_FIELDS(F)                                                                         \
+	F(str, base, OPT, 64)                                                                      \
+	F(str, head, OPT, 64)                                                                      \
+	F(str, session, OPT, NAME_MAX_BYTES)                                                       \
+	F(str, branch, OPT, REF_MAX)                                                               \
+	F(u64, cost_uusd, OPT, 0)                                                                  \
+	F(u64, tokens_in, OPT, 0)                                                                  \
+	F(u64, tokens_out, OPT, 0)                                                                 \
+	F(bool, merged, OPT, 0) /* merge_from has been merged: forget it */
+
+/* The sender's task is ready for its parent. */
+#define MSG_SUBMIT_FIELDS(F)                                                                       \
+	F(str, base, REQ, 64)                                                                      \
+	F(str, head, REQ, 64)                                                                      \
+	F(u64, files, OPT, 0)                                                                      \
+	F(u64, insertions, OPT, 0)                                                                 \
+	F(u64, deletions, OPT, 0)                                                                  \
+	F(str, summary, OPT, TEXT_MAX)
+
+/* The parent's branch holds the child's head now; head: the parent branch's new tip. */
+#define MSG_INTEGRATED_FIELDS(F)                                                                   \
+	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
+	F(str, head, REQ, 64)
+
+/* Sends a child, or the sender's own task, back to work. Over max_rework it fails with this evidence. */
+#define MSG_REWORK_FIELDS(F)                                                                       \
+	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
+	F(str, reason, REQ, TEXT_MAX) /* one sentence for status */                                \
+	F(str, evidence, REQ, EVIDENCE_MAX)                                                        \
+	F(str, merge_from, OPT, REF_MAX)
+
+/* The agent of the sender's task ended badly. orchd counts it: waiting with backoff, or failed. */
+#define MSG_ATTEMPT_FAILED_FIELDS(F) F(str, reason, REQ, TEXT_MAX)
+
+/* Nothing can be done until then; no attempt is used up. */
+#define MSG_WAIT_FIELDS(F)                                                                         \
+	F(u64, until, REQ, 0)                                                                      \
+	F(str, reason, REQ, TEXT_MAX)
+
+/* A child, or the sender's own task, cannot be done. */
+#define MSG_FAIL_FIELDS(F)                                                                         \
+	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
+	F(str, reason, REQ, TEXT_MAX)
+
+/* The run has ended; orchd computes the verdict from the tasks, the director tells the result. */
+#define MSG_FINISH_FIELDS(F)                                                                       \
+	F(str, head, OPT, 64)                                                                      \
+	F(u64, files, OPT, 0)                                                                      \
+	F(u64, insertions, OPT, 0)                                                                 \
+	F(u64, deletions, OPT, 0)                                                                  \
+	F(str, reason, OPT, TEXT_MAX)                                                              \
+	F(bool, failed, OPT, 0) /* nothing usable came of it, whatever the tasks say */
+
+/* For the history. kind: a short word such as "commit", "gate", "retry". */
+#define MSG_EVENT_FIELDS(F)                                                                        \
+	F(str, task, OPT, NAME_MAX_BYTES)                                                          \
+	F(str, kind, REQ, 32)                                                                      \
+	F(str, text, REQ, TEXT_MAX)
+
+/* What the sender's task is doing now; kept in memory only, not acknowledged. */
+#define MSG_PROGRESS_FIELDS(F)                                                                     \
+	F(str, doing, REQ, 512)                                                                    \
+	F(u64, files, OPT, 0)                                                                      \
+	F(u64, tokens_in, OPT, 0)                                                                  \
+	F(u64, tokens_out, OPT, 0)                                                                 \
+	F(u64, cost_uusd, OPT, 0)
+
+/* state: running or landing. */
+#define MSG_RUN_STATE_FIELDS(F)                                                                    \
+	F(str, state, REQ, NAME_MAX_BYTES)                                                         \
+	F(str, branch, OPT, REF_MAX)
+
+/* issue: its number, or NULL for a text. base: the commit that --check resolved. */
+#define MSG_RUN_SUBMIT_FIELDS(F)                                                                   \
+	F(str, issue, OPT, 32)                                                                     \
+	F(str, title, REQ, TEXT_MAX)                                                               \
+	F(str, body, REQ, GOAL_MAX)                                                                \
+	F(str, base_branch, OPT, REF_MAX)                                                          \
+	F(str, base, REQ, 64)                                                                      \
+	F(str, plan_json, OPT, PLAN_MAX)                                                           \
+	F(str, options_json, REQ, OPTIONS_MAX)
+
+#define MSG_RUN_ACCEPTED_FIELDS(F)                                                                 \
+	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
+	F(u64, ahead, OPT, 0) /* runs queued before it */
+
+/*
+ * Answer: DAEMON_INFO, then per run RUN_INFO and its TASK_INFOs, then END. run NULL: the active
+ * run, else the last one; all: every run (RUN_INFO only). With watch the answer goes on after
+ * END: RUN_INFO, TASK_INFO and EVENT_INFO whenever something changes, same request id.
+ */
+#define MSG_STATUS_FIELDS(F)                                                                       \
+	F(str, run, OPT, NAME_MAX_BYTES)                                                           \
+	F(bool, all, OPT, 0)                                                                       \
+	F(bool, watch, OPT, 0)
+
+#define MSG_DAEMON_INFO_FIELDS(F)                                                                  \
+	F(str, version, REQ, 64)                                                                   \
+	F(u64, pid, REQ, 0)                                                                        \
+	F(u64, started_at, REQ, 0)                                                                 \
+	F(u64, now, REQ, 0)                                                                        \
+	F(str, git_dir, REQ, 4096)                                                                 \
+	F(str, state_dir, REQ, 4096)                                                               \
+	F(u64, runs_queued, OPT, 0)                                                                \
+	F(bool, stopping, OPT, 0)
+
+#define MSG_RUN_INFO_FIELDS(F)                                                                     \
+	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
+	F(str, issue, OPT, 32)                                                                     \
+	F(str, title, REQ, TEXT_MAX)                                                               \
+	F(str, state, REQ, NAME_MAX_BYTES)                                                         \
+	F(bool, stopped, OPT, 0)     /* by orchctl stop: waits for orchctl resume */               \
+	F(str, question, OPT, TEXT_MAX) /* needs-human */                                          \
+	F(str, reason, OPT, TEXT_MAX)                                                              \
+	F(str, branch, OPT, REF_MAX)                                                               \
+	F(str, base_branch, OPT, REF_MAX)                                                          \
+	F(str, base, OPT, 64)                                                                      \
+	F(str, head, OPT, 64)                                                                      \
+	F(u64, created_at, REQ, 0)                                                                 \
+	F(u64, started_at, OPT, 0)                                                                 \
+	F(u64, ended_at, OPT, 0)                                                                   \
+	F(u64, max_ems, REQ, 0)                                                                    \
+	F(u64, max_workers_per_em, REQ, 0)                                                         \
+	F(u64, ems, OPT, 0)     /* slots held now */                                               \
+	F(u64, workers, OPT, 0)                                                                    \
+	F(u64, waiting, OPT, 0) /* tasks not ended that have no process */                         \
+	F(u64, tasks, OPT, 0)   /* areas and workers' tasks, all and integrated */                 \
+	F(u64, integrated, OPT, 0)                                                                 \
+	F(u64, failed, OPT, 0)                                                                     \
+	F(u64, files, OPT, 0)                                                                      \
+	F(u64, insertions, OPT, 0)                                                                 \
+	F(u64, deletions, OPT, 0)                                                                  \
+	F(u64, cost_uusd, OPT, 0)                                                                  \
+	F(u64, tokens_in, OPT, 0)                                                                  \
+	F(u64, tokens_out, OPT, 0)                                                                 \
+	F(str, log_dir, OPT, 4096)
+
+/* unit: the process: none, starting, ready, stopping, draining, backoff, parked. */
+#define MSG_TASK_INFO_FIELDS(F)                                                                    \
+	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
+	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
+	F(str, parent, OPT, NAME_MAX_BYTES)                                                        \
+	F(str, role, REQ, 32) /* director, em, worker */                                           \
+	F(u64, ordinal, OPT, 0)                                                                    \
+	F(str, key, OPT, NAME_MAX_BYTES)                                                           \
+	F(str, title, REQ, TEXT_MAX)                                                               \
+	F(str, state, REQ, NAME_MAX_BYTES)                                                         \
+	F(u64, attempt, OPT, 0)                                                                    \
+	F(u64, rework, OPT, 0)                                                                     \
+	F(str, reason, OPT, TEXT_MAX)                                                              \
+	F(u64, wait_until, OPT, 0)                                                                 \
+	F(str, needs_json, OPT, LIST_MAX)                                                          \
+	F(str, owns_json, OPT, LIST_MAX)                                                           \
+	F(str, branch, OPT, REF_MAX)                                                               \
+	F(str, base, OPT, 64)                                                                      \
+	F(str, head, OPT, 64)                                                                      \
+	F(str, session, OPT, NAME_MAX_BYTES)                                                       \
+	F(str, unit, REQ, 32)                                                                      \
+	F(u64, pid, OPT, 0)                                                                        \
+	F(u64, restarts, OPT, 0)                                                                   \
+	F(str, doing, OPT, 512)                                                                    \
+	F(u64, doing_at, OPT, 0)                                                                   \
+	F(u64, created_at, REQ, 0)                                                                 \
+	F(u64, started_at, OPT, 0)                                                                 \
+	F(u64, changed_at, OPT, 0) /* of state */                                                  \
+	F(u64, ended_at, OPT, 0)                                                                   \
+	F(u64, files, OPT, 0)                                                                      \
+	F(u64, insertions, OPT, 0)                                                                 \
+	F(u64, deletions, OPT, 0)                                                                  \
+	F(u64, cost_uusd, OPT, 0)                                                                  \
+	F(u64, tokens_in, OPT, 0)                                                                  \
+	F(u64, tokens_out, OPT, 0)                                                                 \
+	F(str, log, OPT, 4096) /* file with this task's stderr */
+
+/*
+ * The history from after_seq on, oldest first; at most limit of the newest (0: all). run, task: only
+ * theirs (a task with its children). Answer: EVENT_INFOs, END; with follow more EVENT_INFOs come after END.
+ */
+#define MSG_EVENTS_FIELDS(F)                                                                       \
+	F(u64, after_seq, OPT, 0)                                                                  \
+	F(u64, limit, OPT, 0)                                                                      \
+	F(str, run, OPT, NAME_MAX_BYTES)                                                           \
+	F(str, task, OPT, NAME_MAX_BYTES)                                                          \
+	F(bool, follow, OPT, 0)
+
+/* kind "state": the task (or run, when task is NULL) entered state; text says why. */
+#define MSG_EVENT_INFO_FIELDS(F)                                                                   \
+	F(u64, seq, REQ, 0)                                                                        \
+	F(u64, at, REQ, 0)                                                                         \
+	F(str, run, OPT, NAME_MAX_BYTES)                                                           \
+	F(str, task, OPT, NAME_MAX_BYTES)                                                          \
+	F(str, kind, REQ, 32)                                                                      \
+	F(str, state, OPT, NAME_MAX_BYTES)                                                         \
+	F(str, text, OPT, TEXT_MAX)
+
+/* A subscriber read too slowly: so many messages were not sent to it. */
+#define MSG_LOST_FIELDS(F) F(u64, count, REQ, 0)
+
+/* now: skip the grace. The run stays unfinished until RESUME. ACK comes when everything has ended. */
+#define MSG_SHUTDOWN_FIELDS(F) F(bool, now, OPT, 0)
+/* target: a run id or a task id. */
+#define MSG_CANCEL_FIELDS(F) F(str, target, REQ, NAME_MAX_BYTES)
+#define MSG_RETRY_FIELDS(F) F(str, target, REQ, NAME_MAX_BYTES)
+#define MSG_RESUME_FIELDS(F) F(str, run, OPT, NAME_MAX_BYTES)
+/* Deletes an ended run from the store, and its logs; its refs and worktrees are the asker's affair. */
+#define MSG_FORGET_FIELDS(F) F(str, run, REQ, NAME_MAX_BYTES)
+
+/* What the macros make of it. */
+
+enum msg_id {
+#define M(id, NAME, name, from, to) MSG_##NAME = id,
+	MESSAGE_LIST(M)
+#undef M
+};
+
+typedef uint64_t msg_kind_u64;
+typedef int64_t msg_kind_i64;
+typedef bool msg_kind_bool;
+typedef const char *msg_kind_str;
+
+struct msg_blob {
+	const void *data;
+	size_t size;
+};
+typedef struct msg_blob msg_kind_blob;
+
+#define F(kind, name, need, max) msg_kind_##kind name;
+#define M(id, NAME, name, from, to)                                                                \
+	struct msg_##name {                                                                        \
+		MSG_##NAME##_FIELDS(F)                                                             \
+	};
+MESSAGE_LIST(M)
+#undef M
+#undef F
+
+/* A message of any type: the union's member is chosen by id. */
+struct msg {
+	enum msg_id id;
+	uint32_t request; /* 0: none */
+	union {
+#define M(id, NAME, name, from, to) struct msg_##name name;
+		MESSAGE_LIST(M)
+#undef M
+	};
+};
+
+#endif
