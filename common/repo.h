@@ -20,12 +20,15 @@ struct repo {
 /*
  * Walks up from dir (NULL: the current one). state_dir: overrides ORCH_STATE_DIR, or NULL. -ENOENT "not a git
  * repository ...", other -errno with a sentence. Nothing is created. Understands .git files of linked
- * worktrees and submodules.
+ * worktrees and submodules. A relative state folder counts from the top (bare: the git directory).
  */
 int repo_find(struct repo *r, const char *dir, const char *state_dir, struct err *e);
 void repo_clear(struct repo *r);
 
-/* Makes state (0700) and worktrees, with a sentence naming the folder when it cannot be written. */
+/*
+ * Makes state (0700) and worktrees, with a sentence naming the folder when it cannot be written. A state
+ * folder outside git_dir must be empty or this repository's already: it gets a file that says whose it is.
+ */
 int repo_make_dirs(const struct repo *r, struct err *e);
 
 #endif
