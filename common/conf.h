@@ -86,8 +86,13 @@ int conf_from_env(struct conf *c, struct err *e);
  */
 int conf_from_flag(struct conf *c, int argc, char *const *argv, int *i, struct err *e);
 
-/* The frozen form: every option that differs from its default, keyed by field name. Caller frees. */
+/* The frozen form: every option that differs from its default, keyed by field name, times in ms. Caller
+ * frees. */
 char *conf_freeze(const struct conf *c);
+/*
+ * Replaces c, which conf_init made (or which is all zero), by defaults and a frozen form. Fields that this
+ * version does not know are passed over. -EINVAL with a sentence, and c as it was.
+ */
 int conf_thaw(struct conf *c, const char *json, struct err *e);
 
 /* Calls fn for every option, for --help. flag may be NULL. */

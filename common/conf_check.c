@@ -1,0 +1,172 @@
+/* conf_check: see conf_check.h. */
+#include "common/conf_check.h"
+
+#include "common/alloc.h"
+#include "common/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STR_MAX 4096        /* a path or a name */
+#define CMD_MAX (64 * 1024) /* a command, all its arguments together */
+#define MAP_MAX 64          /* variables */
+#define MAP_VALUE_MAX (32 * 1024)
+#define SHOWN_MAX 60
+
+/* What would be a secret on disk if it came here. */
+static const char *const secrets[] = {
+    "GITHUB_TOKEN", "GH_TOKEN", "CLAUDE_CONFIGS", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", NULL};
+
+const char *
+conf_seconds_text(char buf[32], uint64_t ms)
+{
+	int n = snprintf(buf, 32, "%llu.%03u", (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
+
+	while (buf[n - 1] == '0')
+		buf[--n] = '\0';
+	if (buf[n - 1] == '.')
+		buf[n - 1] = '\0';
+	return buf;
+}
+
+/* Digits alone, at most 15 of them: no sign, blank, hex or exponent, and no overflow even in ms. */
+static bool
+parse_digits(const char **s, uint64_t *n)
+{
+	size_t len = strspn(*s, "0123456789");
+
+	if (len < 1 || len > 15)
+		return false;
+	for (*n = 0; len > 0; len--)
+		*n = *n * 10 + (uint64_t)(*(*s)++ - '0');
+	return true;
+}
+
+bool
+conf_parse_number(const char *s, bool seconds, uint64_t *n)
+{
+	uint64_t fraction = 0;
+	size_t digits;
+
+	if (!parse_digits(&s, n))
+		return false;
+	if (seconds) {
+		*n *= 1000;
+		if (*s == '.') {
+			digits = strspn(++s, "0123456789");
+			if (digits > 3 || !parse_digits(&s, &fraction))
+				return false;
+			for (; digits < 3; digits++)
+				fraction *= 10;
+			*n += fraction;
+		}
+	}
+	return *s == '\0';
+}
+
+int
+conf_check_str(const char *name, const char *value, struct err *e)
+{
+	size_t n = strlen(value);
+
+	if (value[strspn(value, " \t\n")] == '\0')
+		return err_set(e, -EINVAL, "%s must not be empty", name);
+	if (n > STR_MAX)
+		return err_set(e, -EINVAL, "%s must be at most %d bytes long, not %zu", name, STR_MAX, n);
+	if (!text_is_utf8(value, n) || strpbrk(value, "\n\r") != NULL)
+		return err_set(e, -EINVAL, "%s must be one line of UTF-8 text", name);
+	return 0;
+}
+
+int
+conf_check_cmd(const char *name, const json_t *value, struct err *e)
+{
+	const char *first = json_string_value(value);
+	size_t total = json_string_length(value), i;
+	json_t *item;
+
+	if (json_is_array(value))
+		first = json_string_value(json_array_get(value, 0));
+	json_array_foreach(value, i, item)
+	{
+		if (!json_is_string(item))
+			return err_set(e, -EINVAL, "%s must be a string or an array of strings", name);
+		total += json_string_length(item) + 1;
+	}
+	if (first == NULL && !(json_is_array(value) && json_array_size(value) == 0))
+		return err_set(e, -EINVAL, "%s must be a string or an array of strings", name);
+	if (first == NULL || first[strspn(first, " \t\n")] == '\0')
+		return err_set(e, -EINVAL, "%s must not be empty", name);
+	if (total > CMD_MAX)
+		return err_set(e, -EINVAL, "%s must be at most %d bytes long, not %zu", name, CMD_MAX, total);
+	return 0;
+}
+
+bool
+conf_is_secret(const char *name)
+{
+	for (const char *const *s = secrets; *s != NULL; s++)
+		if (strcmp(*s, name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_identifier(const char *s)
+{
+	if (!isalpha((unsigned char)*s) && *s != '_')
+		return false;
+	while (isalnum((unsigned char)*s) || *s == '_')
+		s++;
+	return *s == '\0';
+}
+
+int
+conf_check_var(const char *name, const char *var, const json_t *value, struct err *e)
+{
+	char *shown = text_line(var, SHOWN_MAX);
+	int rc = 0;
+
+	if (!is_identifier(var))
+		rc = err_set(e, -EINVAL, "%s: \"%s\" is not a variable's name", name, shown);
+	else if (conf_is_secret(var))
+		rc = err_set(e, -EINVAL,
+		    "%s: %s is a secret, and options are kept on disk: set it in orch's own environment",
+		    name, shown);
+	else if (strncmp(var, "ORCH_", 5) == 0 &&
+		 strncmp(var, CONF_AGENT_PREFIX, strlen(CONF_AGENT_PREFIX)) != 0)
+		rc = err_set(e, -EINVAL,
+		    "%s: %s is orch's own; only names that begin with " CONF_AGENT_PREFIX " are free", name,
+		    shown);
+	else if (!json_is_string(value))
+		rc = err_set(e, -EINVAL, "%s: the value of %s must be a string", name, shown);
+	else if (json_string_length(value) > MAP_VALUE_MAX)
+		rc = err_set(e, -EINVAL, "%s: the value of %s must be at most %d bytes long", name, shown,
+		    MAP_VALUE_MAX);
+	free(shown);
+	return rc;
+}
+
+int
+conf_check_map(const char *name, json_t *value, struct err *e)
+{
+	const char *var;
+	json_t *item;
+	int rc = 0;
+
+	if (!json_is_object(value))
+		return err_set(e, -EINVAL, "%s must be an object of strings", name);
+	if (json_object_size(value) > MAP_MAX)
+		return err_set(e, -EINVAL, "%s must hold at most %d variables, not %zu", name, MAP_MAX,
+		    json_object_size(value));
+	json_object_foreach(value, var, item)
+	{
+		rc = conf_check_var(name, var, item, e);
+		if (rc < 0)
+			break;
+	}
+	return rc;
+}

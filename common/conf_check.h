@@ -1,0 +1,35 @@
+/*
+ * conf_check: what an option's value may be, whatever it came from. Each check returns 0, or -EINVAL with a
+ * sentence that begins with name: the flag, variable or key as the user gave it. Pure; only for common/conf.
+ */
+#ifndef ORCH_COMMON_CONF_CHECK_H
+#define ORCH_COMMON_CONF_CHECK_H
+
+#include "common/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONF_AGENT_PREFIX "ORCH_AGENT_" /* variables that pass through orch to its agents */
+
+/*
+ * Digits alone, at most 15: no sign, blank, hex or exponent. With seconds a fraction of up to 3 digits may
+ * follow, and *n is in ms.
+ */
+bool conf_parse_number(const char *s, bool seconds, uint64_t *n);
+/* 2500 -> "2.5": seconds as people write them. Returns buf. */
+const char *conf_seconds_text(char buf[32], uint64_t ms);
+
+/* One line of UTF-8, not blank. */
+int conf_check_str(const char *name, const char *value, struct err *e);
+/* A string, or an array of strings with the program's name first. */
+int conf_check_cmd(const char *name, const json_t *value, struct err *e);
+/* An object of variables for the agents, and one of them. */
+int conf_check_map(const char *name, json_t *value, struct err *e);
+int conf_check_var(const char *name, const char *var, const json_t *value, struct err *e);
+
+/* True for the names of what must never be an option, because options are kept on disk. */
+bool conf_is_secret(const char *name);
+
+#endif
