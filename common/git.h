@@ -16,7 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GIT_OID_HEX 65 /* room for SHA-256 and a NUL */
+#define GIT_OID_HEX 65            /* room for SHA-256 and a NUL */
+#define GIT_LANE_FILE "orch.lane" /* in git_dir, wherever the state is: every role must find the same one */
+#define GIT_BRANCH_DIR "cco"      /* all our branches are below it: stale ref locks there are ours */
 
 struct git {
 	struct loop *loop;

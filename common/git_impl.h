@@ -1,0 +1,72 @@
+/* git_impl: what the files of common/git share with one another. Nobody else includes it. */
+#ifndef ORCH_COMMON_GIT_IMPL_H
+#define ORCH_COMMON_GIT_IMPL_H
+
+#include "common/git.h"
+
+/* In the administration of a worktree that is complete: without it, git was killed while it made it. */
+#define GIT_READY_MARK "orch-ready"
+/* Reason of the worktree's lock, by which we know our own. */
+#define GIT_LOCK_REASON "orch"
+
+/* Sentences for the caller, collected. */
+struct git_notes {
+	char *text;
+};
+void git_note(struct git_notes *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Locks of other processes (git_lock.c). */
+struct git_lock_wait {
+	int64_t deadline_ms, pause_ms;
+};
+/*
+ * git failed with these words. 0: a lock file was in the way; it was waited for or, being ours and nobody's,
+ * removed: try again. 1: no lock is to blame. -EBUSY: it is still there (e names it). -ECANCELED.
+ */
+int git_lock_wait(struct git *g, const char *words, struct git_lock_wait *w, struct err *e);
+/* True when a process that we can see has path open. */
+bool git_lock_held(const char *path);
+/* Takes the lane in this process, for work on files without git. The caller closes *fd. */
+int git_lane_take(struct git *g, int *fd, struct err *e);
+
+/* Environment of commit-tree: who commits, "NAME=value", NULL-terminated. */
+struct git_who {
+	char *env[5];
+};
+int git_who_load(struct git *g, struct git_who *who, struct err *e);
+void git_who_clear(struct git_who *who);
+/* A commit of tree with up to 4 parents. */
+int git_make_commit(struct git *g, const char *tree, const char *const *parents, const char *message,
+    char oid[GIT_OID_HEX], struct err *e);
+
+/* Copies the one object id that git printed. */
+int git_take_oid(const struct git_out *out, char oid[GIT_OID_HEX], struct err *e);
+
+/* path with its folder's symbolic links resolved, as git writes it down; the folder is made. */
+int git_real_path(const char *path, char **real, struct err *e);
+/* The administration of the worktree at real, or *admin = NULL. */
+int git_admin_find(struct git *repo, const char *real, char **admin, struct err *e);
+/* Makes administration for a folder that lost it; HEAD goes to branch, or to commit when branch is NULL. */
+int git_admin_make(
+    struct git *repo, const char *real, const char *branch, const char *commit, char **admin, struct err *e);
+/* Puts <real>/.git and the links between it and its administration right. What stands in its place is kept
+ * beside the worktree. */
+int git_admin_repair(const char *real, const char *admin, struct git_notes *n, struct err *e);
+/* Ends merges, rebases and the like that someone began there, and takes away locks that nobody holds. */
+int git_admin_settle(struct git *wt, struct git_notes *n, struct err *e);
+/* Renames what (a .git that must not be read) to <real>.planted-git-<n>. */
+int git_move_aside(const char *real, const char *what, struct err *e);
+/* rm -rf, by rm(1): a build tree may have millions of files, and the loop must go on. */
+int git_remove_tree(struct git *g, const char *path, struct err *e);
+
+/*
+ * The tree of the folder's content: everything but what is ignored, repositories inside it as plain files.
+ * index: the index file to work on; NULL for the worktree's own. start: the commit a fresh index begins with.
+ * base: gitlinks in it are submodules; NULL when unknown.
+ */
+int git_content_tree(struct git *wt, const char *index, const char *start, const char *base,
+    char tree[GIT_OID_HEX], struct git_notes *n, struct err *e);
+
+bool git_is_folder(const char *path); /* a folder, not a link to one */
+
+#endif
