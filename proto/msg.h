@@ -23,8 +23,9 @@ int msg_encode(const struct msg *m, struct evbuffer *out, struct err *e);
 /*
  * Decodes a payload. On 0, strings in m are borrowed from *arena, which the caller
  * frees when m is no longer used. -EPROTO with a sentence in e for anything the schema
- * does not allow. The payload is skimmed (bounds, depth, claimed counts) before any
- * allocation: what it costs is bounded by its size.
+ * does not allow: not exactly one map, a value that is no scalar of the field's kind, a
+ * field twice or missing, bytes left over, a count that cannot be true (proto/wire).
+ * Unknown fields are passed over. What it costs is bounded by the payload's size.
  */
 int msg_decode(unsigned id, uint32_t request, const void *payload, size_t size, struct msg *m, void **arena,
     struct err *e);
