@@ -6,6 +6,9 @@
  * peer_send() never frees the peer and a handler never frees the peer it runs for:
  * call peer_close(); the peer calls on_closed from the loop, once, and there (or any
  * time outside its callbacks) the owner calls peer_free().
+ *
+ * The owner sends its own HELLO: orchd as soon as it has the peer, everyone else from
+ * on_hello. All callbacks come from the loop, none from within a call of these functions.
  */
 #ifndef ORCH_PROTO_PEER_H
 #define ORCH_PROTO_PEER_H
@@ -19,9 +22,9 @@ struct peer;
 struct peer_ops {
 	/* HELLO arrived and its version fits. Optional. */
 	void (*on_hello)(struct peer *, const struct msg *hello, void *arg);
-	/* Any message but HELLO, PING, PONG. m is borrowed for the call. */
+	/* Any message but HELLO, PING, PONG that they may send us. m is borrowed for the call. */
 	void (*on_msg)(struct peer *, const struct msg *m, void *arg);
-	/* The connection is over; why is one sentence ("closed by the other side"). */
+	/* The connection is over; why is one sentence ("closed by the other side"). The fd is closed. */
 	void (*on_closed)(struct peer *, const char *why, void *arg);
 	/* The output went over high_water (true) or back under low_water (false). Optional. */
 	void (*on_pressure)(struct peer *, bool high, void *arg);
@@ -46,8 +49,8 @@ struct peer *peer_new(const struct peer_cfg *cfg);
 void peer_free(struct peer *p);
 
 /*
- * Queues m. 0; -EPIPE when the peer is closing; -EMSGSIZE or -EINVAL (with e) when m breaks
- * the schema: a bug of the caller.
+ * Queues m. 0; -EPIPE when the peer is closing or left, or is closed now as too slow; -EMSGSIZE or -EINVAL
+ * (with e) when m breaks the schema: a bug of the caller.
  */
 int peer_send(struct peer *p, const struct msg *m, struct err *e);
 /* Answers: ACK, ERROR (code is a positive errno) and END for a request id; nothing is sent for request 0. */
@@ -78,8 +81,9 @@ void peer_set_heartbeat(struct peer *p, int64_t heartbeat_ms);
 int64_t peer_last_heard_ms(const struct peer *p); /* clock_now_ms of the last byte */
 
 /* Unix sockets by paths longer than sun_path, through /proc/self/fd. Return an fd or -errno with e. */
-int peer_listen(const char *path, struct err *e);  /* removes a stale socket first; mode 0600 */
-int peer_connect(const char *path, struct err *e); /* blocking connect, immediate on Unix sockets */
+int peer_listen(const char *path, struct err *e);  /* removes a stale socket first, -EADDRINUSE when one
+							     listens there; mode 0600 */
+int peer_connect(const char *path, struct err *e); /* non-blocking; -EAGAIN when its backlog is full */
 /* pid and uid of the other end (SO_PEERCRED). 0 or -errno. */
 int peer_credentials(int fd, pid_t *pid, uid_t *uid);
 
