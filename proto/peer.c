@@ -33,6 +33,7 @@ struct peer {
 	struct peer_cfg cfg;
 	struct event *readable, *writable, *timer, *end;
 	struct evbuffer *in, *out;
+	struct evbuffer *held; /* sent while corked: goes to out at the uncork */
 
 	int64_t last_heard_ms;
 	int64_t silent_after_ms; /* judged dead when nothing was heard by then */
@@ -106,7 +107,7 @@ kick(struct peer *p)
 	bool full = event_pending(p->writable, EV_WRITE, NULL);
 	bool news = !p->high && evbuffer_get_length(p->out) > p->cfg.high_water;
 
-	if (!p->corked && !p->ended && (!full || news))
+	if (!p->ended && (!full || news))
 		event_active(p->writable, EV_WRITE, 0);
 }
 
@@ -185,7 +186,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	struct peer *p = arg;
 
 	(void)what;
-	if (p->ended || p->corked)
+	if (p->ended)
 		return;
 	if (evbuffer_get_length(p->out) > 0 && evbuffer_write(p->out, fd) < 0 && errno != EAGAIN &&
 	    errno != EINTR) {
@@ -195,7 +196,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (evbuffer_get_length(p->out) > 0)
 		event_add(p->writable, NULL);
-	else if (p->closing)
+	else if (p->closing && evbuffer_get_length(p->held) == 0)
 		end(p);
 	tell_pressure(p);
 }
@@ -208,19 +209,21 @@ peer_send(struct peer *p, const struct msg *m, struct err *e)
 
 	if (p->closing || p->mute)
 		return err_set(e, -EPIPE, "the connection to %s is closed", perms_who_name(p->cfg.them));
-	rc = msg_encode(m, p->out, e);
+	rc = msg_encode(m, p->corked ? p->held : p->out, e);
 	if (rc < 0)
 		return rc;
-	waiting = evbuffer_get_length(p->out);
+	waiting = peer_out_bytes(p);
 	if (waiting > p->cfg.out_max) {
 		char why[96];
 
 		snprintf(why, sizeof(why), "too slow: does not read, %zu bytes wait for it", waiting);
 		evbuffer_drain(p->out, waiting);
+		evbuffer_drain(p->held, waiting);
 		peer_close(p, why);
 		return err_set(e, -EPIPE, "%s", p->why);
 	}
-	kick(p);
+	if (!p->corked)
+		kick(p);
 	return 0;
 }
 
@@ -443,6 +446,7 @@ peer_new(const struct peer_cfg *cfg)
 	fd_set_cloexec(cfg->fd, true);
 	p->in = evbuffer_new();
 	p->out = evbuffer_new();
+	p->held = evbuffer_new();
 	p->readable = event_new(base, cfg->fd, EV_READ | EV_PERSIST, on_readable, p);
 	p->writable = event_new(base, cfg->fd, EV_WRITE, on_writable, p);
 	p->timer = evtimer_new(base, on_timer, p);
@@ -467,6 +471,7 @@ peer_free(struct peer *p)
 	event_free(p->end);
 	evbuffer_free(p->in);
 	evbuffer_free(p->out);
+	evbuffer_free(p->held);
 	fd_close(&p->cfg.fd);
 	free(p);
 }
@@ -475,13 +480,13 @@ void
 peer_cork(struct peer *p)
 {
 	p->corked = true;
-	event_del(p->writable);
 }
 
 void
 peer_uncork(struct peer *p)
 {
 	p->corked = false;
+	evbuffer_add_buffer(p->out, p->held);
 	if (evbuffer_get_length(p->out) > 0 || p->closing)
 		kick(p);
 }
@@ -510,7 +515,7 @@ peer_pause(struct peer *p, bool pause)
 size_t
 peer_out_bytes(const struct peer *p)
 {
-	return evbuffer_get_length(p->out);
+	return evbuffer_get_length(p->out) + evbuffer_get_length(p->held);
 }
 
 int
@@ -526,9 +531,13 @@ peer_who(const struct peer *p)
 }
 
 void
-peer_set_who(struct peer *p, enum proto_who them)
+peer_promote(struct peer *p, enum proto_who them, const struct peer_ops *ops, void *arg, int64_t heartbeat_ms)
 {
 	p->cfg.them = them;
+	p->cfg.ops = ops;
+	p->cfg.arg = arg;
+	p->cfg.trusted = true;
+	peer_set_heartbeat(p, heartbeat_ms);
 }
 
 void
