@@ -1,0 +1,584 @@
+/*
+ * control: the control socket. Accepts people's orchctl (and roles that reconnect), answers requests by a table, and pushes
+ * changes to those that watch. A slow watcher loses updates, is told how many, and gets everything afresh.
+ */
+#include "supervisor/daemon.h"
+
+#include "common/alloc.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "supervisor/info.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX 64
+
+/* 0: the handler has answered or will; -errno with e: ERROR is sent. */
+typedef int control_fn(struct client *c, const struct msg *m, struct err *e);
+
+static void
+client_free(struct client *c)
+{
+	TAILQ_REMOVE(&c->d->clients, c, entry);
+	free(c->run);
+	free(c->task);
+	free(c);
+}
+
+static int
+send_info(struct client *c, uint32_t request, struct msg *m)
+{
+	m->request = request;
+	return peer_send(c->peer, m, NULL);
+}
+
+/* The one that status speaks of when none is named: the active run, else the newest unfinished one. */
+static struct run *
+current_run(struct daemon *d)
+{
+	struct run *r, *last = NULL;
+
+	TAILQ_FOREACH(r, &d->runs, entry) {
+		if (!r->stopped && run_state(r) != RUN_QUEUED && !run_state_ended(run_state(r)))
+			return r;
+		last = r;
+	}
+	return last;
+}
+
+/* From memory, or from the store: then *loaded is to be freed. */
+static int
+find_run(struct daemon *d, const char *id, struct run **run, struct run **loaded, struct err *e)
+{
+	int rc;
+
+	*loaded = NULL;
+	*run = id == NULL ? current_run(d) : runs_find(&d->runs, id);
+	if (*run != NULL)
+		return 0;
+	rc = store_load_run(d->store, id, loaded, e);
+	if (rc == 0)
+		(*loaded)->daemon = d;
+	*run = *loaded;
+	return rc;
+}
+
+static void
+send_run(struct client *c, uint32_t request, const struct run *r, bool with_tasks)
+{
+	struct info i = {0};
+	struct msg m;
+	struct task *t;
+
+	info_run(&i, c->d, r, &m);
+	send_info(c, request, &m);
+	if (with_tasks)
+		TAILQ_FOREACH(t, &r->tasks, entry) {
+			info_task(&i, c->d, t, &m);
+			send_info(c, request, &m);
+		}
+	info_clear(&i);
+}
+
+static int
+send_all_runs(struct client *c, uint32_t request, struct err *e)
+{
+	char **ids;
+	int rc = store_run_ids(c->d->store, &ids, e);
+
+	for (size_t i = 0; rc == 0 && ids[i] != NULL; i++) {
+		struct run *r, *loaded;
+
+		rc = find_run(c->d, ids[i], &r, &loaded, e);
+		if (rc == 0)
+			send_run(c, request, r, false);
+		run_free(loaded);
+	}
+	for (size_t i = 0; rc == 0 && ids[i] != NULL; i++)
+		free(ids[i]);
+	if (rc == 0)
+		free(ids);
+	return rc;
+}
+
+static void
+send_end(struct client *c, uint32_t request)
+{
+	struct msg m = {.id = MSG_END, .request = request};
+
+	peer_send(c->peer, &m, NULL);
+}
+
+static int
+on_status(struct client *c, const struct msg *m, struct err *e)
+{
+	struct run *r = NULL, *loaded = NULL;
+	struct msg info;
+	int rc;
+
+	info_daemon(c->d, &info);
+	send_info(c, m->request, &info);
+	if (m->status.all) {
+		rc = send_all_runs(c, m->request, e);
+		if (rc < 0)
+			return rc;
+	} else {
+		rc = find_run(c->d, m->status.run, &r, &loaded, e);
+		if (rc < 0 && (rc != -ENOENT || m->status.run != NULL))
+			return rc;
+		if (r != NULL)
+			send_run(c, m->request, r, true);
+	}
+	send_end(c, m->request);
+	if (m->status.watch) {
+		c->watching = true;
+		c->request = m->request;
+		xreplace(&c->run, r == NULL ? m->status.run : r->id);
+	}
+	run_free(loaded);
+	return 0;
+}
+
+struct event_stream {
+	struct client *c;
+	uint32_t request;
+};
+
+static bool
+send_event(void *arg, const struct store_event *ev)
+{
+	struct event_stream *s = arg;
+	struct msg m;
+
+	info_event(ev, &m);
+	return send_info(s->c, s->request, &m) == 0;
+}
+
+static int
+on_events(struct client *c, const struct msg *m, struct err *e)
+{
+	const struct msg_events *q = &m->events;
+	struct event_stream s = {.c = c, .request = m->request};
+	int rc = store_each_event(c->d->store, (int64_t)q->after_seq, q->run, q->task, (int64_t)q->limit, send_event,
+	    &s, e);
+
+	if (rc < 0)
+		return rc;
+	send_end(c, m->request);
+	if (q->follow) {
+		c->following = true;
+		c->request = m->request;
+		xreplace(&c->run, q->run);
+		xreplace(&c->task, q->task);
+	}
+	return 0;
+}
+
+static int
+on_run_submit(struct client *c, const struct msg *m, struct err *e)
+{
+	struct msg answer = {.id = MSG_RUN_ACCEPTED, .request = m->request};
+	struct run *r;
+	int rc = submit_run(c->d, &m->run_submit, &r, &answer.run_accepted.ahead, e);
+
+	if (rc < 0)
+		return rc;
+	answer.run_accepted.run = r->id;
+	peer_send(c->peer, &answer, NULL);
+	return 0;
+}
+
+static int
+on_shutdown(struct client *c, const struct msg *m, struct err *e)
+{
+	(void)e;
+	c->shutdown_request = m->request;
+	daemon_stop(c->d, m->shutdown.now, true);
+	return 0;
+}
+
+static int
+find_task(struct daemon *d, const char *id, struct task **task, struct run **loaded, struct err *e)
+{
+	char *run_id = xstrndup(id, strcspn(id, "/"));
+	struct run *r;
+	int rc = taskid_valid(id) ? find_run(d, run_id, &r, loaded, e) :
+				    err_set(e, -EINVAL, "\"%s\" is no run and no task", id);
+
+	free(run_id);
+	if (rc < 0)
+		return rc;
+	*task = run_find_task(r, id);
+	if (*task != NULL)
+		return 0;
+	run_free(*loaded);
+	*loaded = NULL;
+	return err_set(e, -ENOENT, "run %s has no task %s", r->id, id);
+}
+
+static int
+on_cancel(struct client *c, const struct msg *m, struct err *e)
+{
+	struct run *loaded = NULL;
+	struct task *t;
+	int rc = find_task(c->d, m->cancel.target, &t, &loaded, e);
+
+	if (rc < 0)
+		return rc;
+	if (loaded != NULL || task_state_ended(task_state(t)) || (t->level == 0 && t->run->cancelled)) {
+		rc = err_set(e, -EALREADY, "%s is %s already", t->id,
+		    t->level == 0 ? (t->run->cancelled && loaded == NULL ? "being cancelled" :
+						run_state_name(run_state(t->run))) :
+				    task_state_name(task_state(t)));
+		run_free(loaded);
+		return rc;
+	}
+	if (t->level == 0)
+		effect_cancel_run(c->d, t->run, "cancelled by orchctl cancel");
+	else
+		effect_task(c->d, t, TASK_EV_CANCEL, "cancelled by orchctl cancel");
+	peer_ack(c->peer, m->request, NULL);
+	return 0;
+}
+
+static int
+on_retry(struct client *c, const struct msg *m, struct err *e)
+{
+	struct run *loaded = NULL;
+	struct task *t;
+	int rc = find_task(c->d, m->retry.target, &t, &loaded, e);
+
+	if (rc < 0)
+		return rc;
+	rc = effect_retry(c->d, t, e);
+	if (rc < 0) {
+		run_free(loaded);
+		return rc;
+	}
+	if (loaded != NULL)
+		TAILQ_INSERT_TAIL(&c->d->runs, loaded, entry);
+	peer_ack(c->peer, m->request, NULL);
+	return 0;
+}
+
+static int
+on_resume(struct client *c, const struct msg *m, struct err *e)
+{
+	struct run *r;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(r, &c->d->runs, entry) {
+		if (!r->stopped || (m->resume.run != NULL && strcmp(r->id, m->resume.run) != 0))
+			continue;
+		r->stopped = false;
+		store_add_event(c->d->store, r->id, NULL, "resume", NULL, "asked for by orchctl resume");
+		effect_mark_run(c->d, r);
+		count++;
+	}
+	if (count == 0)
+		return m->resume.run == NULL ?
+			   err_set(e, -ENOENT, "no run is stopped: there is nothing to resume") :
+			   err_set(e, -ENOENT, "run %s is not stopped: there is nothing to resume", m->resume.run);
+	c->d->recheck = true;
+	peer_ack(c->peer, m->request, NULL);
+	return 0;
+}
+
+static int
+remove_entry(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+	(void)st;
+	(void)type;
+	(void)f;
+	return remove(path) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+static int
+on_forget(struct client *c, const struct msg *m, struct err *e)
+{
+	const char *id = m->forget.run;
+	char *dir;
+	int rc;
+
+	if (taskid_level(id) != 0 || !store_has_run(c->d->store, id))
+		return err_set(e, -ENOENT, "there is no run %s", id);
+	if (runs_find(&c->d->runs, id) != NULL)
+		return err_set(e, -EBUSY, "run %s has not ended: `orchctl cancel %s` first", id, id);
+	rc = store_forget_run(c->d->store, id, e);
+	if (rc < 0)
+		return rc;
+	dir = xasprintf("%s/logs/%s", c->d->repo.state, id);
+	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	free(dir);
+	peer_ack(c->peer, m->request, NULL);
+	return 0;
+}
+
+static const struct {
+	enum msg_id id;
+	control_fn *fn;
+} requests[] = {
+    {MSG_STATUS, on_status},
+    {MSG_EVENTS, on_events},
+    {MSG_RUN_SUBMIT, on_run_submit},
+    {MSG_SHUTDOWN, on_shutdown},
+    {MSG_CANCEL, on_cancel},
+    {MSG_RETRY, on_retry},
+    {MSG_RESUME, on_resume},
+    {MSG_FORGET, on_forget},
+};
+
+static void
+on_client_msg(struct peer *p, const struct msg *m, void *arg)
+{
+	struct client *c = arg;
+	struct err e = {""};
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		int rc;
+
+		if (requests[i].id != m->id)
+			continue;
+		rc = requests[i].fn(c, m, &e);
+		if (rc < 0)
+			peer_error(p, m->request, -rc, "%s", e.msg);
+		return;
+	}
+	peer_error(p, m->request, ENOSYS, "orchd takes no such request");
+}
+
+static void
+on_client_closed(struct peer *p, const char *why, void *arg)
+{
+	struct client *c = arg;
+
+	(void)why;
+	if (c != NULL)
+		client_free(c);
+	peer_free(p);
+}
+
+static void
+on_client_pressure(struct peer *p, bool high, void *arg)
+{
+	struct client *c = arg;
+	struct msg m = {.id = MSG_LOST, .request = c->request, .lost = {.count = c->lost}};
+	struct run *r;
+
+	c->slow = high;
+	if (high || c->lost == 0)
+		return;
+	c->lost = 0;
+	peer_send(p, &m, NULL);
+	r = c->run == NULL ? current_run(c->d) : runs_find(&c->d->runs, c->run);
+	if (c->watching && r != NULL)
+		send_run(c, c->request, r, true);
+}
+
+/*
+ * A role that lost its orchd: known by pid and start time of the socket's other end, never by what it says. Its
+ * connection becomes the role's own.
+ */
+static void
+on_client_hello(struct peer *p, const struct msg *hello, void *arg)
+{
+	struct client *c = arg;
+	struct task *t;
+
+	if (strcmp(hello->hello.role, "orchctl") == 0)
+		return;
+	t = hello->hello.task == NULL ? NULL : runs_find_task(&c->d->runs, hello->hello.task);
+	if (t == NULL || strcmp(hello->hello.role, task_role(t)) != 0 || !spawn_recognise(t, c->pid)) {
+		log_warn("refused pid %d, which says that it is the %s of %s", (int)c->pid, hello->hello.role,
+		    hello->hello.task == NULL ? "nothing" : hello->hello.task);
+		peer_close(p, "orchd does not know this process");
+		return;
+	}
+	log_info("%s: its %s, pid %d, is back", t->id, task_role(t), (int)c->pid);
+	spawn_take_over(c->d, t, p);
+	client_free(c);
+}
+
+static const struct peer_ops client_ops = {.on_hello = on_client_hello,
+    .on_msg = on_client_msg,
+    .on_closed = on_client_closed,
+    .on_pressure = on_client_pressure};
+
+static unsigned
+count_clients(const struct daemon *d)
+{
+	const struct client *c;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(c, &d->clients, entry)
+		n++;
+	return n;
+}
+
+/* An agent must not steer its own supervisor: whoever descends from a role, and is not that role, is refused. */
+static bool
+is_welcome(struct daemon *d, pid_t pid, uid_t uid)
+{
+	struct run *r;
+	struct task *t;
+
+	if (uid != geteuid() && uid != 0)
+		return false;
+	TAILQ_FOREACH(r, &d->runs, entry)
+		TAILQ_FOREACH(t, &r->tasks, entry)
+			if (spawn_recognise(t, pid))
+				return true;
+	return !drain_descends_from_role(d, pid);
+}
+
+static void
+on_accept(evutil_socket_t listen_fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	int fd = accept4((int)listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct msg hello = {.id = MSG_HELLO,
+	    .hello = {.proto = PROTO_VERSION,
+	        .role = "orchd",
+	        .version = ORCH_VERSION,
+	        .pid = (uint64_t)getpid(),
+	        .heartbeat_ms = d->conf.heartbeat_ms}};
+	struct peer_cfg cfg = {.loop = &d->loop, .fd = fd, .self = WHO_ORCHD, .them = WHO_CTL, .ops = &client_ops};
+	struct client *c;
+	uid_t uid;
+	pid_t pid;
+
+	(void)what;
+	if (fd < 0)
+		return;
+	if (peer_credentials(fd, &pid, &uid) < 0 || count_clients(d) >= CLIENTS_MAX || !is_welcome(d, pid, uid)) {
+		log_warn("refused a connection of pid %d (uid %d)", (int)pid, (int)uid);
+		fd_close(&fd);
+		return;
+	}
+	c = xcalloc(1, sizeof(*c));
+	c->d = d;
+	c->pid = pid;
+	cfg.arg = c;
+	c->peer = peer_new(&cfg);
+	TAILQ_INSERT_TAIL(&d->clients, c, entry);
+	peer_cork(c->peer);
+	peer_send(c->peer, &hello, NULL);
+}
+
+int
+control_listen(struct daemon *d, struct err *e)
+{
+	d->listen_fd = peer_listen(d->repo.socket, e);
+	if (d->listen_fd < 0)
+		return d->listen_fd;
+	d->listen_ev = event_new(d->loop.base, d->listen_fd, EV_READ | EV_PERSIST, on_accept, d);
+	event_add(d->listen_ev, NULL);
+	return 0;
+}
+
+void
+control_close(struct daemon *d)
+{
+	struct client *c;
+
+	while ((c = TAILQ_FIRST(&d->clients)) != NULL) {
+		peer_uncork(c->peer);
+		peer_free(c->peer);
+		client_free(c);
+	}
+	if (d->listen_ev != NULL)
+		event_free(d->listen_ev);
+	d->listen_ev = NULL;
+	fd_close(&d->listen_fd);
+}
+
+static bool
+is_watched(const struct client *c, const char *run, const char *task)
+{
+	size_t n;
+
+	if (c->run != NULL && (run == NULL || strcmp(c->run, run) != 0))
+		return false;
+	if (c->task == NULL)
+		return true;
+	n = strlen(c->task);
+	return task != NULL && strncmp(task, c->task, n) == 0 && (task[n] == '\0' || task[n] == '/');
+}
+
+static void
+push(struct client *c, struct msg *m)
+{
+	if (c->slow)
+		c->lost++;
+	else
+		send_info(c, c->request, m);
+}
+
+static void
+push_changes(struct client *c)
+{
+	struct info i = {0};
+	struct run *r;
+	struct task *t;
+	struct msg m;
+
+	TAILQ_FOREACH(r, &c->d->runs, entry) {
+		if (!r->changed || !is_watched(c, r->id, NULL))
+			continue;
+		TAILQ_FOREACH(t, &r->tasks, entry)
+			if (t->changed) {
+				info_task(&i, c->d, t, &m);
+				push(c, &m);
+			}
+		info_run(&i, c->d, r, &m);
+		push(c, &m);
+	}
+	info_clear(&i);
+}
+
+void
+control_push(struct daemon *d, struct store_event_list *events)
+{
+	struct client *c;
+	struct store_event *ev;
+	struct msg m;
+
+	TAILQ_FOREACH(c, &d->clients, entry) {
+		if (!c->watching && !c->following)
+			continue;
+		TAILQ_FOREACH(ev, events, entry) {
+			if (!is_watched(c, ev->run, ev->task))
+				continue;
+			info_event(ev, &m);
+			push(c, &m);
+		}
+		if (c->watching)
+			push_changes(c);
+	}
+}
+
+void
+control_uncork(struct daemon *d)
+{
+	struct client *c;
+
+	TAILQ_FOREACH(c, &d->clients, entry) {
+		peer_uncork(c->peer);
+		peer_cork(c->peer);
+	}
+}
+
+void
+control_stopped(struct daemon *d)
+{
+	struct client *c;
+
+	TAILQ_FOREACH(c, &d->clients, entry)
+		peer_ack(c->peer, c->shutdown_request, NULL);
+}

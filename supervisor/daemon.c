@@ -1,0 +1,385 @@
+/*
+ * daemon: the turn of the loop. Callbacks change the model while every socket is corked; then the turn settles what follows,
+ * commits it in one transaction, lets the messages go, and only then starts or stops processes. A crash at any point leaves
+ * the store saying what was acknowledged, or more.
+ */
+#include "supervisor/daemon.h"
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/proc.h"
+#include "supervisor/roster.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DRAIN_RETRY_MS 5
+#define COMMIT_RETRY_MS 1000
+
+static void
+on_turn_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	((struct daemon *)arg)->recheck = true;
+}
+
+static void
+arm(struct daemon *d, int64_t in_ms)
+{
+	struct timeval tv;
+
+	if (in_ms < 0)
+		in_ms = 0;
+	tv.tv_sec = in_ms / 1000;
+	tv.tv_usec = in_ms % 1000 * 1000;
+	event_add(d->turn_timer, &tv);
+}
+
+void
+daemon_wake(struct daemon *d)
+{
+	d->recheck = true;
+}
+
+static bool
+has_open_run(const struct daemon *d)
+{
+	const struct run *r;
+
+	TAILQ_FOREACH(r, &d->runs, entry)
+		if (!r->stopped)
+			return true;
+	return false;
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+}
+
+/* In how many ms something is to be done by time alone; -1: nothing is. */
+static int64_t
+next_timer_ms(struct daemon *d)
+{
+	int64_t now = clock_now_ms(), wall = clock_wall_ms(), at = spawn_next_timer(d);
+	struct run *r;
+
+	if (d->draining)
+		at = earlier(at, now + DRAIN_RETRY_MS);
+	if (d->commit_failing)
+		at = earlier(at, now + COMMIT_RETRY_MS);
+	if (d->idle_since >= 0 && !d->foreground)
+		at = earlier(at, d->idle_since + (int64_t)d->conf.linger_ms);
+	TAILQ_FOREACH(r, &d->runs, entry) {
+		int64_t wake = roster_wakes_at(r);
+
+		if (wake >= 0)
+			at = earlier(at, now + (wake > wall ? wake - wall : 0));
+	}
+	return at < 0 ? -1 : at > now ? at - now : 0;
+}
+
+static void
+stop_all(struct daemon *d)
+{
+	struct run *r;
+	struct task *t;
+
+	TAILQ_FOREACH(r, &d->runs, entry)
+		TAILQ_FOREACH(t, &r->tasks, entry) {
+			enum unit_state s = t->unit.state;
+
+			if (d->stop_now && s != UNIT_KILLED)
+				spawn_step(d, t, UNIT_EV_KILL, -1);
+			else if (s == UNIT_STARTING || s == UNIT_READY || s == UNIT_BACKOFF || s == UNIT_PARKED)
+				spawn_step(d, t, UNIT_EV_STOP, -1);
+		}
+}
+
+void
+daemon_stop(struct daemon *d, bool now, bool keep_stopped)
+{
+	struct run *r;
+
+	if (!d->stopping)
+		log_info("stopping%s", now ? " at once" : "");
+	d->stop_now |= now;
+	d->stopping = true;
+	TAILQ_FOREACH(r, &d->runs, entry)
+		if (keep_stopped && !r->stopped && !run_state_ended(run_state(r))) {
+			r->stopped = true;
+			store_add_event(d->store, r->id, NULL, "stop", NULL, "stopped by orchctl stop");
+			effect_mark_run(d, r);
+		}
+	d->recheck = true;
+}
+
+static void
+on_signal(struct loop *l, int sig, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)l;
+	if (sig == SIGHUP)
+		return;
+	log_info("signal %d (%s)", sig, strsignal(sig));
+	daemon_stop(d, d->stopping, false);
+}
+
+static void
+on_stranger(struct loop *l, pid_t pid, int status, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)l;
+	(void)pid;
+	(void)status;
+	if (d->draining)
+		d->recheck = true;
+}
+
+/* Starts what may run; each start takes a slot, so it ends. */
+static void
+start_ready(struct daemon *d)
+{
+	struct run *r;
+	struct task *t;
+
+	if (d->stopping)
+		return;
+	TAILQ_FOREACH(r, &d->runs, entry)
+		while ((t = roster_next(&d->runs, r)) != NULL)
+			spawn_step(d, t, UNIT_EV_START, -1);
+}
+
+/* Whose parents and watchers are to be told. A worker's process also decides whether its EM's tree still lives. */
+static void
+tell_changes(struct daemon *d)
+{
+	struct run *r;
+	struct task *t;
+
+	TAILQ_FOREACH(r, &d->runs, entry) {
+		TAILQ_FOREACH(t, &r->tasks, entry)
+			if (t->changed && t->level == 2 && t->unit.state == UNIT_NONE)
+				t->parent->changed = true;
+		TAILQ_FOREACH(t, &r->tasks, entry)
+			if (t->changed)
+				route_tell_parent(t);
+	}
+}
+
+static void
+clear_changes(struct daemon *d)
+{
+	struct run *r;
+	struct task *t;
+
+	TAILQ_FOREACH(r, &d->runs, entry) {
+		r->changed = false;
+		TAILQ_FOREACH(t, &r->tasks, entry)
+			t->changed = false;
+	}
+}
+
+static void
+uncork_roles(struct daemon *d)
+{
+	struct run *r;
+	struct task *t;
+
+	TAILQ_FOREACH(r, &d->runs, entry)
+		TAILQ_FOREACH(t, &r->tasks, entry)
+			if (t->peer != NULL) {
+				peer_uncork(t->peer);
+				peer_cork(t->peer);
+			}
+}
+
+/* 0 when what this turn changed is durable, and watchers and parents have been told. */
+static int
+commit(struct daemon *d)
+{
+	struct store_event_list events = TAILQ_HEAD_INITIALIZER(events);
+	struct store_event *ev;
+	struct err e = {""};
+	int rc = store_commit(d->store, &d->runs, &events, &e);
+
+	if (rc < 0) {
+		if (!d->commit_failing)
+			log_error("cannot save: %s; nothing is acknowledged until it works again", e.msg);
+		d->commit_failing = true;
+		return rc;
+	}
+	if (d->commit_failing)
+		log_info("saving works again");
+	d->commit_failing = false;
+	tell_changes(d);
+	control_push(d, &events);
+	clear_changes(d);
+	while ((ev = TAILQ_FIRST(&events)) != NULL) {
+		TAILQ_REMOVE(&events, ev, entry);
+		store_event_free(ev);
+	}
+	return 0;
+}
+
+/* An ended run leaves memory when its last process has. */
+static void
+drop_ended(struct daemon *d)
+{
+	struct run *r, *next;
+
+	TAILQ_FOREACH_SAFE(r, &d->runs, entry, next) {
+		struct task *t;
+		bool busy = !run_state_ended(run_state(r));
+
+		TAILQ_FOREACH(t, &r->tasks, entry)
+			busy |= t->unit.state != UNIT_NONE || t->peer != NULL;
+		if (busy)
+			continue;
+		TAILQ_REMOVE(&d->runs, r, entry);
+		run_free(r);
+	}
+}
+
+static void
+note_idle(struct daemon *d)
+{
+	bool idle = !has_open_run(d) && TAILQ_EMPTY(&d->clients) && !spawn_any_process(d);
+
+	if (!idle)
+		d->idle_since = -1;
+	else if (d->idle_since < 0)
+		d->idle_since = clock_now_ms();
+	if (idle && !d->foreground && clock_now_ms() - d->idle_since >= (int64_t)d->conf.linger_ms) {
+		log_info("nothing to do for %llu s: leaving", (unsigned long long)d->conf.linger_ms / 1000);
+		d->stopping = d->finished = true;
+	}
+}
+
+static void
+turn(struct daemon *d)
+{
+	do {
+		d->recheck = false;
+		drain_step(d);
+		spawn_timers(d, clock_now_ms());
+		effect_settle(d);
+		if (d->stopping)
+			stop_all(d);
+		if (commit(d) < 0)
+			break;
+		uncork_roles(d);
+		control_uncork(d);
+		start_ready(d);
+	} while (store_pending(d->store, &d->runs));
+	drop_ended(d);
+	note_idle(d);
+	if (d->stopping && !spawn_any_process(d) && !d->commit_failing && !store_pending(d->store, &d->runs)) {
+		control_stopped(d);
+		control_uncork(d);
+		d->finished = true;
+	}
+}
+
+static int
+adopt_units(struct daemon *d, struct err *e)
+{
+	struct store_unit *units = NULL;
+	size_t count = 0;
+	int rc = store_load_units(d->store, &units, &count, e);
+
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		spawn_adopt(d, &units[i]);
+	store_units_free(units, count);
+	return rc;
+}
+
+int
+daemon_start(struct daemon *d, struct err *e)
+{
+	char *path = NULL;
+	struct run *r;
+	int rc;
+
+	TAILQ_INIT(&d->runs);
+	TAILQ_INIT(&d->clients);
+	d->listen_fd = -1;
+	d->idle_since = -1;
+	d->started_at = clock_wall_ms();
+	d->is_init = getpid() == 1;
+	rc = loop_init(&d->loop);
+	if (rc < 0)
+		return err_sys(e, rc, "cannot make an event loop");
+	d->loop.on_signal = on_signal;
+	d->loop.on_stranger = on_stranger;
+	d->loop.arg = d;
+	loop_own_descendants(&d->loop);
+	d->turn_timer = evtimer_new(d->loop.base, on_turn_timer, d);
+	path = xasprintf("%s/orch.db", d->repo.state);
+	rc = store_open(&d->store, path, e);
+	free(path);
+	if (rc == 0)
+		rc = store_load_unfinished(d->store, &d->runs, e);
+	TAILQ_FOREACH(r, &d->runs, entry)
+		r->daemon = d;
+	if (rc == 0)
+		rc = adopt_units(d, e);
+	if (rc < 0)
+		return rc;
+	drain_leftovers(d);
+	return control_listen(d, e);
+}
+
+int
+daemon_run(struct daemon *d)
+{
+	for (;;) {
+		int64_t in;
+
+		turn(d);
+		if (d->finished)
+			break;
+		in = next_timer_ms(d);
+		if (in >= 0)
+			arm(d, in);
+		else
+			evtimer_del(d->turn_timer);
+		if (event_base_loop(d->loop.base, EVLOOP_ONCE) < 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+void
+daemon_clear(struct daemon *d)
+{
+	struct run *r;
+	struct task *t;
+
+	control_close(d);
+	while ((r = TAILQ_FIRST(&d->runs)) != NULL) {
+		TAILQ_FOREACH(t, &r->tasks, entry)
+			if (t->peer != NULL) {
+				peer_free(t->peer);
+				t->peer = NULL;
+			}
+		TAILQ_REMOVE(&d->runs, r, entry);
+		run_free(r);
+	}
+	if (d->turn_timer != NULL)
+		event_free(d->turn_timer);
+	store_close(d->store);
+	loop_clear(&d->loop);
+	repo_clear(&d->repo);
+	conf_clear(&d->conf);
+}

@@ -1,0 +1,114 @@
+/*
+ * daemon: orchd's whole state, and what its parts call of each other. One turn of the loop: callbacks change
+ * the model; then daemon_turn() commits, lets the corked messages go, and starts or stops processes
+ * accordingly.
+ */
+#ifndef ORCH_SUPERVISOR_DAEMON_H
+#define ORCH_SUPERVISOR_DAEMON_H
+
+#include "common/loop.h"
+#include "common/repo.h"
+#include "proto/peer.h"
+#include "supervisor/model.h"
+#include "supervisor/store.h"
+
+/* A connection that is not, or not yet, a role's: a person's orchctl, or a role that reconnects. */
+struct client {
+	struct daemon *d;
+	struct peer *peer;
+	pid_t pid;
+	bool watching;    /* STATUS with watch */
+	bool following;   /* EVENTS with follow */
+	uint32_t request; /* of the watch or follow */
+	char *run, *task; /* what it watches; run NULL: whichever is active */
+	uint64_t lost;    /* updates not sent while it read too slowly */
+	bool slow;
+	uint32_t shutdown_request; /* answered when everything has ended; 0: none */
+	TAILQ_ENTRY(client) entry;
+};
+TAILQ_HEAD(client_list, client);
+
+struct daemon {
+	struct loop loop;
+	struct repo repo;
+	struct store *store;
+	struct run_list runs; /* unfinished, in order of submission */
+	struct client_list clients;
+	struct event *turn_timer; /* the earliest thing to do by time */
+	struct event *listen_ev;
+	int listen_fd;
+	int64_t started_at; /* wall clock */
+	struct conf conf;   /* orchd's own: heartbeat, linger, grace; from its environment */
+
+	bool foreground;     /* no leaving after the linger */
+	bool stopping;       /* TERM or SHUTDOWN: nothing new is started */
+	bool stop_now;       /* without grace */
+	bool finished;       /* the loop may end */
+	bool recheck;        /* states changed: look at the roster again */
+	bool draining;       /* orphans of dead roles are being hunted */
+	bool commit_failing; /* said once */
+	bool is_init;        /* PID 1: strangers' orphans are not ours to kill */
+	int64_t idle_since;  /* clock_now_ms since when there is neither a run nor a client; -1 */
+	pid_t front_pid;     /* orchd run: the orchctl that shows it; 0 */
+	int front_status;
+};
+
+/* daemon.c: the turn, and what every part uses. */
+int daemon_start(struct daemon *d, struct err *e);
+int daemon_run(struct daemon *d); /* until finished */
+void daemon_clear(struct daemon *d);
+void daemon_stop(struct daemon *d, bool now, bool keep_stopped);
+/* Asks for a turn soon although nothing else happens (a timer of a unit changed). */
+void daemon_wake(struct daemon *d);
+
+/* effect.c: the only functions that change states; they note events and mark what must be saved and told. */
+void effect_mark_task(struct daemon *d, struct task *t);
+void effect_mark_run(struct daemon *d, struct run *r);
+/*
+ * Feeds an event to a task. reason (may be NULL) is kept with the new state. 0, -ESTALE when it was
+ * overtaken, -EINVAL when it is a bug (logged).
+ */
+int effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *reason);
+void effect_run_state(struct daemon *d, struct run *r, enum run_state s, const char *reason);
+void effect_end_run(struct daemon *d, struct run *r, enum run_state s, const char *reason);
+void effect_cancel_run(struct daemon *d, struct run *r, const char *reason);
+int effect_retry(struct daemon *d, struct task *t, struct err *e);
+/* Doomed and woken tasks, queued runs: until nothing changes. */
+void effect_settle(struct daemon *d);
+
+/* spawn.c: units and their processes. */
+void spawn_step(struct daemon *d, struct task *t, enum unit_event ev, int exit_code);
+void spawn_timers(struct daemon *d, int64_t now); /* TIMER for every unit that is due */
+int64_t spawn_next_timer(const struct daemon *d); /* clock_now_ms time, -1 */
+void spawn_adopt(struct daemon *d, const struct store_unit *u);
+/* A role on the control socket says that it serves t: is it the process we know? */
+bool spawn_recognise(const struct task *t, pid_t pid);
+/* That role's new connection, accepted on the control socket, becomes its own. */
+void spawn_take_over(struct daemon *d, struct task *t, struct peer *p);
+bool spawn_any_process(const struct daemon *d);
+
+/* drain.c: what dead roles left behind. */
+void drain_start(struct daemon *d);
+/* Kills what is left and feeds EMPTY to draining units when nothing is; true while something is left. */
+bool drain_step(struct daemon *d);
+/* At start: processes that carry our marker and belong to no adopted unit. */
+void drain_leftovers(struct daemon *d);
+bool drain_descends_from_role(const struct daemon *d, pid_t pid);
+
+/* route.c: what roles say. */
+void route_message(struct daemon *d, struct task *t, struct peer *p, const struct msg *m);
+void route_assign(struct daemon *d, struct task *t);
+void route_tell_parent(struct task *t); /* CHILD to its parent's process */
+
+/* control.c: what clients ask. */
+int control_listen(struct daemon *d, struct err *e);
+void control_close(struct daemon *d);
+void control_push(struct daemon *d, struct store_event_list *events); /* to watchers, after a commit */
+void control_uncork(struct daemon *d);
+void control_stopped(struct daemon *d); /* answers SHUTDOWN */
+
+/* submit.c: new runs. */
+int submit_run(
+    struct daemon *d, const struct msg_run_submit *m, struct run **out, uint64_t *ahead, struct err *e);
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * drain: no process outlives its reason. orchd is a subreaper, so whatever a dead role leaves falls back to
+ * it as a child it never started; those are killed with all below them before the role's slot is free again.
+ */
+#include "supervisor/daemon.h"
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/proc.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const struct task *
+task_of_pid(const struct daemon *d, pid_t pid)
+{
+	struct run *r;
+	struct task *t;
+
+	TAILQ_FOREACH (r, &d->runs, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
+			if (t->pid == pid && unit_has_process(&t->unit))
+				return t;
+	return NULL;
+}
+
+/* As PID 1 of a container we also inherit strangers; they carry no mark of ours. */
+static bool
+keep_child(void *arg, pid_t pid)
+{
+	const struct daemon *d = arg;
+
+	if (pid == d->front_pid || task_of_pid(d, pid) != NULL)
+		return true;
+	return d->is_init && !proc_has_env(pid, "ORCH_INSTANCE", d->repo.instance);
+}
+
+void
+drain_start(struct daemon *d)
+{
+	d->draining = true;
+	drain_step(d);
+}
+
+bool
+drain_step(struct daemon *d)
+{
+	struct run *r;
+	struct task *t;
+
+	if (!d->draining)
+		return false;
+	if (proc_kill_descendants(keep_child, d) > 0)
+		return true;
+	d->draining = false;
+	TAILQ_FOREACH (r, &d->runs, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
+			if (t->unit.state == UNIT_DRAINING)
+				spawn_step(d, t, UNIT_EV_EMPTY, -1);
+	return d->draining;
+}
+
+bool
+drain_descends_from_role(const struct daemon *d, pid_t pid)
+{
+	for (int depth = 0; pid > 1 && depth < 256; depth++) {
+		if (task_of_pid(d, pid) != NULL)
+			return true;
+		pid = proc_parent(pid);
+	}
+	return false;
+}
+
+struct leftovers {
+	struct daemon *d;
+	unsigned count;
+};
+
+/*
+ * Our own helpers carry the mark too when we were started from inside a run; so do we then. A process that an
+ * adopted role leads back to is that role's.
+ */
+static bool
+kill_leftover(void *arg, pid_t pid)
+{
+	struct leftovers *l = arg;
+
+	if (pid == getpid() || !proc_has_env(pid, "ORCH_INSTANCE", l->d->repo.instance) ||
+	    drain_descends_from_role(l->d, pid))
+		return true;
+	for (pid_t up = getpid(); up > 1; up = proc_parent(up))
+		if (up == pid)
+			return true;
+	if (kill(pid, SIGKILL) == 0)
+		l->count++;
+	return true;
+}
+
+void
+drain_leftovers(struct daemon *d)
+{
+	struct leftovers l = {.d = d};
+
+	proc_each(kill_leftover, &l);
+	if (l.count > 0)
+		log_warn("killed %u processes that an earlier orchd of this repository left behind", l.count);
+}

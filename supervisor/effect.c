@@ -1,0 +1,299 @@
+/*
+ * effect: changes of state and what follows from them, in one place: the history entry, the marks for saving
+ * and telling, and what a change means for children, parents and processes.
+ */
+#include "supervisor/daemon.h"
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "supervisor/roster.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void
+effect_mark_task(struct daemon *d, struct task *t)
+{
+	t->dirty = t->changed = true;
+	t->run->changed = true;
+	(void)d;
+}
+
+void
+effect_mark_run(struct daemon *d, struct run *r)
+{
+	r->dirty = r->changed = true;
+	(void)d;
+}
+
+static bool
+is_over_limit(const struct task *t, enum task_event ev)
+{
+	if (ev == TASK_EV_REWORK)
+		return (uint64_t)t->rework >= t->run->conf.max_rework;
+	if (ev == TASK_EV_ATTEMPT_FAILED)
+		return (uint64_t)t->failures + 1 >= t->run->conf.max_attempts;
+	return false;
+}
+
+/* Who must no longer run, and who is told to leave by itself. */
+static void
+settle_unit(struct daemon *d, struct task *t, enum task_state s)
+{
+	if (s == TASK_RUNNING)
+		return;
+	spawn_step(d, t, s == TASK_CANCELLED ? UNIT_EV_STOP : UNIT_EV_RELEASE, -1);
+}
+
+static void
+end_children(struct daemon *d, struct task *parent, const char *reason)
+{
+	struct task *t;
+
+	TAILQ_FOREACH (t, &parent->run->tasks, entry)
+		if (t->parent == parent && !task_state_ended(task_state(t)))
+			effect_task(d, t, TASK_EV_CANCEL, reason);
+}
+
+/* The counters and times that go with a state. */
+static void
+enter_state(struct task *t, enum task_state s, enum task_event ev)
+{
+	int64_t now = clock_wall_ms();
+
+	t->changed_at = now;
+	if (s == TASK_RUNNING && t->started_at == 0)
+		t->started_at = now;
+	if (s == TASK_SUBMITTED) {
+		t->submitted_at = now;
+		t->failures = 0;
+	}
+	if (s == TASK_REWORK) {
+		t->rework++;
+		t->attempt++;
+		t->failures = 0;
+		xreplace(&t->head, NULL);
+	}
+	if (ev == TASK_EV_ATTEMPT_FAILED) {
+		t->failures++;
+		if (s == TASK_WAITING) {
+			t->wait_until = now + ((int64_t)t->run->conf.retry_delay_ms << (t->failures - 1));
+			t->attempt++;
+		}
+	}
+	if (ev == TASK_EV_RETRY || ev == TASK_EV_REOPEN) {
+		t->failures = t->rework = t->doomed = 0;
+		if (ev == TASK_EV_RETRY) {
+			t->attempt++;
+			xreplace(&t->head, NULL);
+			xreplace(&t->evidence, NULL);
+		}
+	}
+	t->ended_at = task_state_ended(s) ? now : 0;
+}
+
+int
+effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *reason)
+{
+	enum task_state from = task_state(t), to;
+
+	switch (task_step(from, ev, is_over_limit(t, ev), &to)) {
+	case STEP_BUG:
+		log_error("BUG: %s is %s and cannot take \"%s\"", t->id, task_state_name(from),
+		    task_event_name(ev));
+		return -EINVAL;
+	case STEP_STALE:
+		log_debug(
+		    "%s is %s: \"%s\" comes too late", t->id, task_state_name(from), task_event_name(ev));
+		return -ESTALE;
+	case STEP_OK:
+		break;
+	}
+	if (to == from)
+		return 0;
+	t->state = to;
+	enter_state(t, to, ev);
+	if (reason != NULL || to == TASK_RUNNING || to == TASK_INTEGRATED)
+		xreplace(&t->reason, to == TASK_RUNNING || to == TASK_INTEGRATED ? NULL : reason);
+	store_add_event(d->store, t->run->id, t->id, "state", task_state_name(to), reason);
+	effect_mark_task(d, t);
+	d->recheck = true;
+	if (to == TASK_RUNNING)
+		return 0;
+	xreplace(&t->doing, NULL);
+	settle_unit(d, t, to);
+	if (to == TASK_FAILED || to == TASK_CANCELLED)
+		end_children(d, t, to == TASK_FAILED ? "the task above it failed" : reason);
+	if (t->level == 0 && to == TASK_FAILED)
+		effect_end_run(d, t->run, RUN_FAILED, reason);
+	return 0;
+}
+
+void
+effect_run_state(struct daemon *d, struct run *r, enum run_state s, const char *reason)
+{
+	if (run_state(r) == s)
+		return;
+	r->state = s;
+	if (reason != NULL)
+		xreplace(&r->reason, reason);
+	if (s != RUN_QUEUED && r->started_at == 0)
+		r->started_at = clock_wall_ms();
+	store_add_event(d->store, r->id, NULL, "state", run_state_name(s), reason);
+	effect_mark_run(d, r);
+	d->recheck = true;
+}
+
+void
+effect_end_run(struct daemon *d, struct run *r, enum run_state s, const char *reason)
+{
+	struct task *t;
+
+	if (run_state_ended(run_state(r)))
+		return;
+	r->ended_at = clock_wall_ms();
+	TAILQ_FOREACH (t, &r->tasks, entry) {
+		if (t->level > 0 && !task_state_ended(task_state(t)))
+			effect_task(d, t, TASK_EV_CANCEL, "the run has ended");
+		else if (t->unit.state != UNIT_NONE)
+			spawn_step(d, t, UNIT_EV_RELEASE, -1);
+	}
+	t = r->director;
+	if (!task_state_ended(task_state(t))) {
+		t->state = s == RUN_CANCELLED ? TASK_CANCELLED
+			   : s == RUN_FAILED  ? TASK_FAILED
+					      : TASK_INTEGRATED;
+		t->ended_at = t->changed_at = r->ended_at;
+		xreplace(&t->doing, NULL);
+		if (s == RUN_FAILED)
+			xreplace(&t->reason, reason);
+		effect_mark_task(d, t);
+	}
+	effect_run_state(d, r, s, reason);
+}
+
+void
+effect_cancel_run(struct daemon *d, struct run *r, const char *reason)
+{
+	bool started = run_state(r) != RUN_QUEUED;
+
+	r->cancelled = true;
+	r->stopped = false;
+	effect_mark_run(d, r);
+	end_children(d, r->director, reason);
+	store_add_event(d->store, r->id, NULL, "cancel", NULL, reason);
+	if (!started) {
+		effect_end_run(d, r, RUN_CANCELLED, reason);
+		return;
+	}
+	xreplace(&r->reason, reason);
+	if (r->director->peer != NULL) {
+		struct msg m = {.id = MSG_STOP, .stop = {.reason = reason, .cancelled = true}};
+
+		peer_send(r->director->peer, &m, NULL);
+	}
+	d->recheck = true;
+}
+
+/* Everything above t is open again, so that t's work has somewhere to go. */
+static void
+reopen_above(struct daemon *d, struct task *t)
+{
+	for (t = t->parent; t != NULL; t = t->parent)
+		if (task_state(t) != TASK_RUNNING && task_state(t) != TASK_QUEUED)
+			effect_task(d, t, TASK_EV_REOPEN, "a task of it is done again");
+}
+
+int
+effect_retry(struct daemon *d, struct task *t, struct err *e)
+{
+	struct run *r = t->run;
+	struct task *o;
+
+	if (t->level == 0) {
+		bool any = false;
+
+		TAILQ_FOREACH (o, &r->tasks, entry)
+			if (o->level > 0 &&
+			    (task_state(o) == TASK_FAILED || task_state(o) == TASK_CANCELLED)) {
+				any = true;
+				effect_task(d, o, TASK_EV_RETRY, "asked for by orchctl retry");
+				reopen_above(d, o);
+			}
+		if (!any && task_state(t) != TASK_FAILED && task_state(t) != TASK_CANCELLED)
+			return err_set(
+			    e, -EINVAL, "nothing in run %s has failed: there is nothing to retry", r->id);
+	} else if (task_state(t) != TASK_FAILED && task_state(t) != TASK_CANCELLED) {
+		return err_set(e, -EINVAL, "%s is %s: only a failed or cancelled task can be retried", t->id,
+		    task_state_name(task_state(t)));
+	} else {
+		effect_task(d, t, TASK_EV_RETRY, "asked for by orchctl retry");
+		reopen_above(d, t);
+	}
+	TAILQ_FOREACH (o, &r->tasks, entry)
+		if (o->doomed && task_state(o) == TASK_FAILED)
+			effect_task(d, o, TASK_EV_RETRY, "what it needs is done again");
+	if (run_state_ended(run_state(r))) {
+		r->ended_at = 0;
+		r->cancelled = r->stopped = false;
+		xreplace(&r->reason, NULL);
+		r->director->state = TASK_QUEUED;
+		r->director->ended_at = 0;
+		effect_mark_task(d, r->director);
+		effect_run_state(d, r, RUN_QUEUED, "asked for by orchctl retry");
+	}
+	d->recheck = true;
+	return 0;
+}
+
+static bool
+doom_one(struct daemon *d, struct run *r)
+{
+	const struct task *why;
+	struct task *t = roster_doomed(r, &why);
+	char *reason;
+
+	if (t == NULL)
+		return false;
+	reason = xasprintf("needs %s (%s), which %s", why->id, why->title,
+	    task_state(why) == TASK_FAILED ? "failed" : "was cancelled");
+	t->doomed = true;
+	effect_task(d, t, TASK_EV_FAIL, reason);
+	free(reason);
+	return true;
+}
+
+/* The oldest run that is not stopped becomes the active one when there is none. */
+static bool
+start_queued_run(struct daemon *d)
+{
+	struct run *r;
+
+	TAILQ_FOREACH (r, &d->runs, entry) {
+		if (run_state_ended(run_state(r)) || r->stopped)
+			continue;
+		if (run_state(r) != RUN_QUEUED)
+			return false;
+		effect_run_state(d, r, r->director->plan == NULL ? RUN_PLANNING : RUN_RUNNING, NULL);
+		return true;
+	}
+	return false;
+}
+
+void
+effect_settle(struct daemon *d)
+{
+	int64_t now = clock_wall_ms();
+	struct run *r;
+	struct task *t;
+
+	while (start_queued_run(d))
+		;
+	TAILQ_FOREACH (r, &d->runs, entry) {
+		while ((t = roster_woken(r, now)) != NULL)
+			effect_task(d, t, TASK_EV_TIME_OVER, NULL);
+		while (doom_one(d, r))
+			;
+	}
+}

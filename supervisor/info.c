@@ -1,0 +1,163 @@
+/* info: see info.h. */
+#include "supervisor/info.h"
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "supervisor/roster.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void
+info_clear(struct info *i)
+{
+	free(i->path);
+	free(i->reason);
+	memset(i, 0, sizeof(*i));
+}
+
+void
+info_daemon(const struct daemon *d, struct msg *m)
+{
+	struct run *r;
+
+	m->id = MSG_DAEMON_INFO;
+	m->daemon_info = (struct msg_daemon_info){
+	    .version = ORCH_VERSION,
+	    .pid = (uint64_t)getpid(),
+	    .started_at = (uint64_t)d->started_at,
+	    .now = (uint64_t)clock_wall_ms(),
+	    .git_dir = d->repo.git_dir,
+	    .state_dir = d->repo.worktrees,
+	    .stopping = d->stopping,
+	};
+	TAILQ_FOREACH(r, &d->runs, entry)
+		m->daemon_info.runs_queued += run_state(r) == RUN_QUEUED;
+}
+
+void
+info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg *m)
+{
+	struct run_counts c;
+
+	info_clear(i);
+	run_count(r, &c);
+	i->path = xasprintf("%s/logs/%s", d->repo.state, r->id);
+	m->id = MSG_RUN_INFO;
+	m->run_info = (struct msg_run_info){
+	    .run = r->id,
+	    .issue = r->issue,
+	    .title = r->title,
+	    .state = run_state_name(run_state(r)),
+	    .stopped = r->stopped,
+	    .question = r->question,
+	    .reason = r->reason,
+	    .branch = r->branch,
+	    .base_branch = r->base_branch,
+	    .base = r->base,
+	    .head = r->head,
+	    .created_at = (uint64_t)r->created_at,
+	    .started_at = (uint64_t)r->started_at,
+	    .ended_at = (uint64_t)r->ended_at,
+	    .max_ems = r->conf.max_ems,
+	    .max_workers_per_em = r->conf.max_workers_per_em,
+	    .ems = c.ems,
+	    .workers = c.workers,
+	    .waiting = c.waiting,
+	    .tasks = c.tasks,
+	    .integrated = c.integrated,
+	    .failed = c.failed,
+	    .files = (uint64_t)r->files,
+	    .insertions = (uint64_t)r->insertions,
+	    .deletions = (uint64_t)r->deletions,
+	    .cost_uusd = c.cost_uusd,
+	    .tokens_in = c.tokens_in,
+	    .tokens_out = c.tokens_out,
+	    .log_dir = i->path,
+	};
+}
+
+/* A queued task says what it waits for: every wait has a reason. */
+static char *
+wait_reason(const struct daemon *d, const struct task *t)
+{
+	const struct task *o;
+
+	if (task_state(t) != TASK_QUEUED && task_state(t) != TASK_REWORK)
+		return NULL;
+	o = task_state(t) == TASK_QUEUED ? roster_waits_for(t) : NULL;
+	if (o != NULL)
+		return xasprintf("waits for %s (%s)", o->id, o->title);
+	if (unit_holds_slot(&t->unit))
+		return NULL;
+	if (!roster_slot_free(&d->runs, t))
+		return t->level == 1 ? xasprintf("waits for a free EM (limit %llu)",
+					   (unsigned long long)t->run->conf.max_ems) :
+				       xasprintf("waits for a free worker (limit %llu per EM)",
+					   (unsigned long long)t->run->conf.max_workers_per_em);
+	return NULL;
+}
+
+void
+info_task(struct info *i, const struct daemon *d, const struct task *t, struct msg *m)
+{
+	char *dir = xasprintf("%s/logs/%s", d->repo.state, t->run->id);
+
+	info_clear(i);
+	i->path = taskid_log(dir, t->id);
+	i->reason = wait_reason(d, t);
+	free(dir);
+	m->id = MSG_TASK_INFO;
+	m->task_info = (struct msg_task_info){
+	    .task = t->id,
+	    .run = t->run->id,
+	    .parent = t->parent_id,
+	    .role = task_role(t),
+	    .ordinal = (uint64_t)t->ordinal,
+	    .key = t->key,
+	    .title = t->title,
+	    .state = task_state_name(task_state(t)),
+	    .attempt = (uint64_t)t->attempt,
+	    .rework = (uint64_t)t->rework,
+	    .reason = t->reason != NULL ? t->reason : i->reason,
+	    .wait_until = task_state(t) == TASK_WAITING ? (uint64_t)t->wait_until : 0,
+	    .needs_json = t->needs,
+	    .owns_json = t->owns,
+	    .branch = t->branch,
+	    .base = t->base,
+	    .head = t->head,
+	    .session = t->session,
+	    .unit = unit_state_name(t->unit.state),
+	    .pid = (uint64_t)t->pid,
+	    .restarts = t->unit.restarts,
+	    .doing = t->doing,
+	    .doing_at = (uint64_t)t->doing_at,
+	    .created_at = (uint64_t)t->created_at,
+	    .started_at = (uint64_t)t->started_at,
+	    .changed_at = (uint64_t)t->changed_at,
+	    .ended_at = (uint64_t)t->ended_at,
+	    .files = (uint64_t)(t->files > 0 ? t->files : t->files_now),
+	    .insertions = (uint64_t)t->insertions,
+	    .deletions = (uint64_t)t->deletions,
+	    .cost_uusd = (uint64_t)t->cost_uusd,
+	    .tokens_in = (uint64_t)t->tokens_in,
+	    .tokens_out = (uint64_t)t->tokens_out,
+	    .log = i->path,
+	};
+}
+
+void
+info_event(const struct store_event *ev, struct msg *m)
+{
+	m->id = MSG_EVENT_INFO;
+	m->event_info = (struct msg_event_info){
+	    .seq = (uint64_t)ev->seq,
+	    .at = (uint64_t)ev->at,
+	    .run = ev->run,
+	    .task = ev->task,
+	    .kind = ev->kind,
+	    .state = ev->state,
+	    .text = ev->text,
+	};
+}

@@ -1,0 +1,21 @@
+/* info: fills the messages that tell clients about orchd, a run, a task, an event. Strings are borrowed from the model. */
+#ifndef ORCH_SUPERVISOR_INFO_H
+#define ORCH_SUPERVISOR_INFO_H
+
+#include "supervisor/daemon.h"
+
+/*
+ * Messages borrow from the model and from these buffers, so they are good until the next info_ call on the same struct.
+ */
+struct info {
+	char *path;
+	char *reason;
+};
+
+void info_clear(struct info *i);
+void info_daemon(const struct daemon *d, struct msg *m);
+void info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg *m);
+void info_task(struct info *i, const struct daemon *d, const struct task *t, struct msg *m);
+void info_event(const struct store_event *ev, struct msg *m);
+
+#endif

@@ -1,0 +1,248 @@
+/*
+ * orchd: owns processes, limits, durable state and sockets of one repository. Runs no git, no agent, no HTTP. This file: the
+ * command line, the lock that makes it the only one, and how it goes into the background.
+ */
+#include "common/alloc.h"
+#include "common/child.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/sibling.h"
+#include "supervisor/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+#define LOG_ROTATE_BYTES (8 << 20)
+
+static const char usage[] =
+    "usage: orchd [--daemon] [--repo DIR]      supervise the runs of this repository\n"
+    "       orchd run ARGUMENTS                one run in the foreground; exits with its result\n"
+    "                                          (takes what `orchctl run` takes)\n"
+    "       orchd --help | --version\n"
+    "\n"
+    "orchctl starts orchd by itself when none runs; it leaves when it has had nothing to do for a minute.\n";
+
+struct options {
+	const char *dir;
+	bool background;
+	char **run_args; /* NULL: no "run" */
+};
+
+static int
+parse_args(int argc, char **argv, struct options *o)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			fputs(usage, stdout);
+			exit(0);
+		} else if (strcmp(argv[i], "--version") == 0) {
+			puts("orchd " ORCH_VERSION);
+			exit(0);
+		} else if (strcmp(argv[i], "--daemon") == 0) {
+			o->background = true;
+		} else if (strcmp(argv[i], "--repo") == 0 && i + 1 < argc) {
+			o->dir = argv[++i];
+		} else if (strcmp(argv[i], "run") == 0) {
+			o->run_args = argv + i;
+			return 0;
+		} else {
+			fprintf(stderr, "orchd: unknown argument \"%s\"; see orchd --help\n", argv[i]);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/*
+ * The lock is held by the open file for as long as this process lives, whoever reads the pid in it. Returns the fd.
+ */
+static int
+take_lock(const struct repo *repo, struct err *e)
+{
+	char *path = xasprintf("%s/lock", repo->state), pid[32] = "";
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), rc = 0;
+
+	if (fd < 0) {
+		rc = err_sys(e, -errno, "cannot open %s", path);
+	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (pread(fd, pid, sizeof(pid) - 1, 0) < 0)
+			pid[0] = '\0';
+		pid[strspn(pid, "0123456789")] = '\0';
+		rc = err_set(e, -EEXIST, "another orchd (pid %s) already serves %s; use orchctl to talk to it",
+		    pid[0] == '\0' ? "unknown" : pid, repo->git_dir);
+		fd_close(&fd);
+	} else {
+		int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+
+		if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n)
+			rc = err_sys(e, -errno, "cannot write %s", path);
+	}
+	free(path);
+	return rc < 0 ? rc : fd;
+}
+
+static int
+open_log(const struct repo *repo, struct err *e)
+{
+	char *dir = xasprintf("%s/logs", repo->state), *path = xasprintf("%s/orchd.log", dir);
+	struct stat st;
+	int fd, rc = fd_mkdirs(dir, 0700);
+
+	if (rc == 0 && stat(path, &st) == 0 && st.st_size > LOG_ROTATE_BYTES) {
+		char *old = xasprintf("%s.1", path);
+
+		if (rename(path, old) < 0)
+			rc = -errno;
+		free(old);
+	}
+	fd = rc < 0 ? rc : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		fd = err_sys(e, rc < 0 ? rc : -errno, "cannot write %s", path);
+	free(dir);
+	free(path);
+	return fd;
+}
+
+/*
+ * Forks; the parent waits until the child says that it serves, or why it does not, and exits accordingly. Returns the pipe to
+ * say it on, in the child.
+ */
+static int
+go_background(int log_fd)
+{
+	int ready[2], in;
+	char answer[1024];
+	pid_t pid;
+	ssize_t n;
+
+	if (fd_pipe(ready, false) < 0)
+		fatal("pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		fatal("fork: %s", strerror(errno));
+	if (pid > 0) {
+		fd_close(&ready[1]);
+		n = fd_read(ready[0], answer, sizeof(answer) - 1);
+		if (n == 1 && answer[0] == '+')
+			_exit(0);
+		if (n > 0)
+			fprintf(stderr, "orchd: %.*s\n", (int)n, answer);
+		else
+			fprintf(stderr, "orchd: ended before it was ready; see its log\n");
+		_exit(EXIT_USAGE);
+	}
+	fd_close(&ready[0]);
+	setsid();
+	in = open("/dev/null", O_RDWR | O_CLOEXEC);
+	dup2(in, 0);
+	dup2(log_fd, 1);
+	dup2(log_fd, 2);
+	fd_close(&in);
+	return ready[1];
+}
+
+static void
+on_front_exit(void *arg, pid_t pid, int status)
+{
+	struct daemon *d = arg;
+
+	(void)pid;
+	d->front_pid = 0;
+	d->front_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	daemon_stop(d, false, false);
+}
+
+/* orchd run: orchctl run shows the run and gives its exit code; we serve it, and stay PID 1 if we are that. */
+static int
+start_front(struct daemon *d, char **run_args, struct err *e)
+{
+	struct child_spec spec;
+	char *path = NULL;
+	const char **argv;
+	size_t n = 0;
+	int rc = sibling_path("orchctl", &path, e);
+
+	if (rc < 0)
+		return rc;
+	while (run_args[n] != NULL)
+		n++;
+	argv = xcalloc(n + 2, sizeof(*argv));
+	argv[0] = path;
+	for (size_t i = 0; i < n; i++)
+		argv[i + 1] = run_args[i];
+	child_spec_init(&spec);
+	spec.argv = argv;
+	spec.fd_in = 0;
+	spec.fd_out = 1;
+	spec.fd_err = 2;
+	rc = child_spawn(&spec, &d->front_pid, NULL, e);
+	if (rc == 0)
+		loop_watch_child(&d->loop, d->front_pid, on_front_exit, d);
+	free(argv);
+	free(path);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = {0};
+	struct daemon d;
+	struct err e = {""};
+	int lock = -1, log_fd = -1, ready = -1, rc, code;
+
+	memset(&d, 0, sizeof(d));
+	log_init("orchd");
+	if (parse_args(argc, argv, &o) < 0)
+		return EXIT_USAGE;
+	umask(077);
+	conf_init(&d.conf);
+	rc = conf_from_env(&d.conf, &e);
+	if (rc == 0)
+		rc = repo_find(&d.repo, o.dir, NULL, &e);
+	if (rc == 0)
+		rc = repo_make_dirs(&d.repo, &e);
+	if (rc == 0 && (o.background || o.run_args != NULL)) {
+		log_fd = open_log(&d.repo, &e);
+		rc = log_fd < 0 ? log_fd : 0;
+	}
+	if (rc < 0) {
+		fprintf(stderr, "orchd: %s\n", e.msg);
+		return EXIT_USAGE;
+	}
+	if (o.background)
+		ready = go_background(log_fd);
+	d.foreground = !o.background;
+	lock = take_lock(&d.repo, &e);
+	rc = lock < 0 ? lock : daemon_start(&d, &e);
+	if (rc == 0 && o.run_args != NULL) {
+		rc = start_front(&d, o.run_args, &e);
+		dup2(log_fd, 2); /* the terminal is the front's now */
+	}
+	if (rc < 0) {
+		if (ready >= 0)
+			(void)!write(ready, e.msg, strlen(e.msg));
+		fprintf(stderr, "orchd: %s\n", e.msg);
+		return EXIT_USAGE;
+	}
+	if (ready >= 0)
+		(void)!write(ready, "+", 1);
+	fd_close(&ready);
+	fd_close(&log_fd);
+	log_info("orchd " ORCH_VERSION " serves %s", d.repo.git_dir);
+	rc = daemon_run(&d);
+	code = rc < 0 ? 70 : d.front_status;
+	log_info("orchd leaves");
+	daemon_clear(&d);
+	fd_close(&lock);
+	return code;
+}

@@ -1,0 +1,164 @@
+/*
+ * model: the runs and tasks that orchd holds in memory: all unfinished runs with their tasks. Ended runs are
+ * in the store only. The column lists name what the store keeps of them; everything else is rebuilt. Pure.
+ */
+#ifndef ORCH_SUPERVISOR_MODEL_H
+#define ORCH_SUPERVISOR_MODEL_H
+
+#include "common/conf.h"
+#include "common/taskid.h"
+#include "supervisor/state.h"
+#include "supervisor/unit.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+struct daemon;
+struct event;
+struct peer;
+
+/* C(kind, column): text is char * (NULL allowed), num is int64_t. Times are wall-clock ms, 0: not yet. */
+#define RUN_COLUMNS(C)                                                                                       \
+	C(text, id)                                                                                          \
+	C(num, serial) /* order of submission */                                                             \
+	C(text, issue)                                                                                       \
+	C(text, title)                                                                                       \
+	C(text, body)                                                                                        \
+	C(num, state)                                                                                        \
+	C(num, stopped)   /* by orchctl stop: waits for resume */                                            \
+	C(num, cancelled) /* asked for; the director cleans up */                                            \
+	C(text, question)                                                                                    \
+	C(text, reason)                                                                                      \
+	C(text, branch)                                                                                      \
+	C(text, base_branch)                                                                                 \
+	C(text, base)                                                                                        \
+	C(text, head)                                                                                        \
+	C(text, options)                                                                                     \
+	C(num, created_at)                                                                                   \
+	C(num, started_at)                                                                                   \
+	C(num, ended_at)                                                                                     \
+	C(num, files)                                                                                        \
+	C(num, insertions)                                                                                   \
+	C(num, deletions)
+
+#define TASK_COLUMNS(C)                                                                                      \
+	C(text, id)                                                                                          \
+	C(text, run_id)                                                                                      \
+	C(text, parent_id)                                                                                   \
+	C(num, level)                                                                                        \
+	C(num, ordinal)                                                                                      \
+	C(text, key)                                                                                         \
+	C(text, title)                                                                                       \
+	C(text, goal)                                                                                        \
+	C(text, owns)                                                                                        \
+	C(text, needs)                                                                                       \
+	C(text, after)                                                                                       \
+	C(text, acceptance)                                                                                  \
+	C(text, plan)                                                                                        \
+	C(num, state)                                                                                        \
+	C(num, attempt)  /* agents' rounds that began, from 1 */                                             \
+	C(num, failures) /* attempts that ended badly since it was last handed in or sent back */            \
+	C(num, rework)                                                                                       \
+	C(num, doomed) /* failed because a task that it needs failed */                                      \
+	C(text, branch)                                                                                      \
+	C(text, base)                                                                                        \
+	C(text, head)                                                                                        \
+	C(text, session)                                                                                     \
+	C(text, reason)                                                                                      \
+	C(text, evidence)                                                                                    \
+	C(text, merge_from)                                                                                  \
+	C(num, wait_until)                                                                                   \
+	C(num, created_at)                                                                                   \
+	C(num, started_at)                                                                                   \
+	C(num, changed_at)                                                                                   \
+	C(num, submitted_at)                                                                                 \
+	C(num, ended_at)                                                                                     \
+	C(num, files)                                                                                        \
+	C(num, insertions)                                                                                   \
+	C(num, deletions)                                                                                    \
+	C(num, cost_uusd)                                                                                    \
+	C(num, tokens_in)                                                                                    \
+	C(num, tokens_out)
+
+typedef char *column_text;
+typedef int64_t column_num;
+
+struct task {
+#define C(kind, name) column_##kind name;
+	TASK_COLUMNS(C)
+#undef C
+	struct run *run;
+	struct task *parent;            /* NULL for the director's */
+	char **need_keys, **after_keys; /* parsed from needs and after; NULL: none */
+	bool dirty;                     /* to be saved at the end of this turn */
+	bool changed;                   /* to be told to its parent's process and to watchers */
+
+	/* Its process. */
+	struct unit unit;
+	struct peer *peer;    /* NULL: not connected */
+	pid_t pid;            /* 0: none */
+	uint64_t start_ticks; /* with pid: who it is */
+	int pidfd;            /* of an adopted process, which is no child of ours; -1 */
+	struct event *pidfd_ev;
+	off_t log_start; /* where this process's stderr begins in its log */
+	int exit_status; /* of the last process, as waitpid gave it */
+	bool unit_dirty; /* pid and start time are to be saved or removed */
+
+	/* What it says it does. */
+	char *doing;
+	int64_t doing_at;
+	int64_t files_now;
+
+	TAILQ_ENTRY(task) entry;
+};
+TAILQ_HEAD(task_list, task);
+
+struct run {
+#define C(kind, name) column_##kind name;
+	RUN_COLUMNS(C)
+#undef C
+	struct daemon *daemon;  /* whom callbacks of its tasks belong to; not looked into here */
+	struct conf conf;       /* thawed from options */
+	struct task *director;  /* the run's own task */
+	struct task_list tasks; /* all of them, the director's first, then in order of creation */
+	bool dirty, changed;
+	TAILQ_ENTRY(run) entry;
+};
+TAILQ_HEAD(run_list, run);
+
+struct run *run_new(void);
+void run_free(struct run *r);
+/* Thaws r->options into r->conf. */
+int run_thaw(struct run *r, struct err *e);
+
+/* A task with nothing set but its unit; run_add_task links it, finds its parent by parent_id and parses needs
+ * and after. */
+struct task *task_new(void);
+int run_add_task(struct run *r, struct task *t, struct err *e);
+
+struct task *run_find_task(const struct run *r, const char *id);
+/* A child of parent by its plan id. */
+struct task *run_find_child(const struct run *r, const struct task *parent, const char *key);
+struct run *runs_find(const struct run_list *runs, const char *id);
+struct task *runs_find_task(const struct run_list *runs, const char *id);
+
+const char *task_role(const struct task *t); /* "director", "em", "worker" */
+enum task_state task_state(const struct task *t);
+enum run_state run_state(const struct run *r);
+/* Something of it, or below it, may still touch its worktree. */
+bool task_alive(const struct task *t);
+
+struct run_counts {
+	uint64_t ems, workers; /* slots held */
+	uint64_t waiting;      /* not ended, without a process */
+	uint64_t tasks, integrated, failed;
+	uint64_t cost_uusd, tokens_in, tokens_out;
+};
+void run_count(const struct run *r, struct run_counts *c);
+
+/* The end of a run, computed from its tasks: complete, partial, failed or cancelled. */
+enum run_state run_verdict(const struct run *r, bool director_says_failed);
+
+#endif

@@ -1,0 +1,523 @@
+/*
+ * spawn: the processes of units. Here is the one function that forks a role, and so the one place where the
+ * limits are enforced; here signals are sent, exits and sockets are turned into a unit's events, and its
+ * actions carried out.
+ */
+#include "supervisor/daemon.h"
+
+#include "common/alloc.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/proc.h"
+#include "common/sibling.h"
+#include "common/text.h"
+#include "supervisor/roster.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STDERR_TAIL 2048
+
+extern char **environ;
+
+/* What no role may inherit: orchd and the director get their secrets by message. */
+static const char *const secret_names[] = {
+    "GITHUB_TOKEN", "GH_TOKEN", "CLAUDE_CONFIGS", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"};
+
+static const char *const marker_names[] = {"ORCH_INSTANCE", "ORCH_TASK", "ORCH_SOCKET", "NOTIFY_SOCKET"};
+
+static bool
+is_named(const char *entry, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t n = strlen(names[i]);
+
+		if (strncmp(entry, names[i], n) == 0 && entry[n] == '=')
+			return true;
+	}
+	return false;
+}
+
+static char **
+role_env(const struct daemon *d, const struct task *t)
+{
+	size_t n = 0, count = 0;
+	char **env;
+
+	while (environ[count] != NULL)
+		count++;
+	env = xcalloc(count + 4, sizeof(*env));
+	for (size_t i = 0; i < count; i++)
+		if (!is_named(environ[i], secret_names, sizeof(secret_names) / sizeof(secret_names[0])) &&
+		    !is_named(environ[i], marker_names, sizeof(marker_names) / sizeof(marker_names[0])))
+			env[n++] = xstrdup(environ[i]);
+	env[n++] = xasprintf("ORCH_INSTANCE=%s", d->repo.instance);
+	env[n++] = xasprintf("ORCH_TASK=%s", t->id);
+	env[n++] = xasprintf("ORCH_SOCKET=%s", d->repo.socket);
+	return env;
+}
+
+static void
+free_env(char **env)
+{
+	for (size_t i = 0; env[i] != NULL; i++)
+		free(env[i]);
+	free(env);
+}
+
+static char *
+log_dir(const struct daemon *d, const struct run *r)
+{
+	return xasprintf("%s/logs/%s", d->repo.state, r->id);
+}
+
+/* A role's stderr goes straight to a file: no reader of ours can ever hold it up. */
+static int
+open_log(struct daemon *d, struct task *t)
+{
+	char *dir = log_dir(d, t->run), *path = taskid_log(dir, t->id);
+	struct stat st;
+	int fd;
+
+	fd_mkdirs(dir, 0700);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0)
+		t->log_start = fstat(fd, &st) == 0 ? st.st_size : 0;
+	free(dir);
+	free(path);
+	return fd;
+}
+
+/* The last words of the process that just died, as one line; NULL when it said nothing. Caller frees. */
+static char *
+last_words(struct daemon *d, const struct task *t)
+{
+	char *dir = log_dir(d, t->run), *path = taskid_log(dir, t->id), buf[STDERR_TAIL], *tail, *line = NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	free(dir);
+	free(path);
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && st.st_size > t->log_start) {
+		off_t from =
+		    st.st_size - t->log_start > STDERR_TAIL ? st.st_size - STDERR_TAIL : t->log_start;
+		ssize_t n = pread(fd, buf, sizeof(buf), from);
+
+		if (n > 0) {
+			tail = text_tail(buf, (size_t)n, 512);
+			line = text_line(tail, 512);
+			free(tail);
+		}
+	}
+	fd_close(&fd);
+	return line;
+}
+
+static void
+forget_process(struct task *t)
+{
+	if (t->pidfd_ev != NULL)
+		event_free(t->pidfd_ev);
+	t->pidfd_ev = NULL;
+	fd_close(&t->pidfd);
+	t->pid = 0;
+	t->start_ticks = 0;
+	t->unit_dirty = true;
+}
+
+static void
+note_exit(struct daemon *d, struct task *t, const char *how)
+{
+	char *words, *text;
+
+	if (!t->unit.wanted || d->stopping) {
+		log_info("%s %s %s", task_role(t), t->id, how);
+		return;
+	}
+	words = last_words(d, t);
+	text = words == NULL ? xasprintf("its %s %s", task_role(t), how)
+			     : xasprintf("its %s %s; last words: %s", task_role(t), how, words);
+	log_warn("%s: %s", t->id, text);
+	store_add_event(d->store, t->run->id, t->id, "death", NULL, text);
+	xreplace(&t->doing, text);
+	t->doing_at = clock_wall_ms();
+	free(words);
+	free(text);
+}
+
+static void
+process_ended(struct task *t, int status, bool known)
+{
+	struct daemon *d = t->run->daemon;
+	char text[96];
+	int code = known && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	bool adopted = t->pidfd >= 0;
+
+	t->exit_status = status;
+	note_exit(d, t, known ? child_status_text(text, sizeof(text), status) : "ended");
+	if (t->peer != NULL)
+		peer_close(t->peer, "its process has ended");
+	forget_process(t);
+	if (adopted) /* what it leaves does not fall back to us: it never was below us */
+		drain_leftovers(d);
+	spawn_step(d, t, UNIT_EV_EXIT, code);
+}
+
+static void
+on_child_exit(void *arg, pid_t pid, int status)
+{
+	(void)pid;
+	process_ended(arg, status, true);
+}
+
+/* An adopted process is no child of ours: its pidfd becomes readable when it ends. */
+static void
+on_pidfd(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	process_ended(arg, 0, false);
+}
+
+/* Messages of a role that is being replaced must not reach its successor's state. */
+static void
+on_role_msg(struct peer *p, const struct msg *m, void *arg)
+{
+	struct task *t = arg;
+
+	if (t != NULL && t->peer == p)
+		route_message(t->run->daemon, t, p, m);
+}
+
+/* The process of t is ready. One that only lost its socket ignores the ASSIGN, but for what has changed. */
+static void
+attach(struct daemon *d, struct task *t)
+{
+	spawn_step(d, t, UNIT_EV_HELLO, -1);
+	if (t->unit.wanted)
+		route_assign(d, t);
+	else /* its task ended while it started, or while it was alone */
+		spawn_step(d, t, UNIT_EV_STOP, -1);
+}
+
+static void
+on_role_hello(struct peer *p, const struct msg *hello, void *arg)
+{
+	struct task *t = arg;
+
+	if (t == NULL || t->peer != p)
+		return;
+	if (strcmp(hello->hello.role, task_role(t)) != 0) {
+		peer_close(p, "it says that it is another role");
+		return;
+	}
+	attach(t->run->daemon, t);
+}
+
+static void
+on_role_closed(struct peer *p, const char *why, void *arg)
+{
+	struct task *t = arg;
+
+	if (t != NULL && t->peer == p) {
+		struct daemon *d = t->run->daemon;
+
+		t->peer = NULL;
+		/* EOF is a hint to look: most often the process is dead already. */
+		loop_reap(&d->loop);
+		if (unit_has_process(&t->unit)) {
+			log_info("%s: lost its %s's socket: %s", t->id, task_role(t), why);
+			spawn_step(d, t, UNIT_EV_LOST, -1);
+		}
+	}
+	peer_free(p);
+}
+
+static const struct peer_ops role_ops = {
+    .on_hello = on_role_hello, .on_msg = on_role_msg, .on_closed = on_role_closed};
+
+static enum proto_who
+task_who(const struct task *t)
+{
+	static const enum proto_who who[] = {WHO_DIRECTOR, WHO_EM, WHO_WORKER};
+
+	return who[t->level];
+}
+
+static void
+greet(struct daemon *d, struct task *t, int fd)
+{
+	struct peer_cfg cfg = {
+	    .loop = &d->loop,
+	    .fd = fd,
+	    .self = WHO_ORCHD,
+	    .them = task_who(t),
+	    .ops = &role_ops,
+	    .arg = t,
+	    .heartbeat_ms = (int64_t)d->conf.heartbeat_ms,
+	    .hello_timeout_ms = UNIT_HELLO_MS + 1000, /* the unit's own timer is first */
+	    .trusted = true,
+	};
+	struct msg hello = {.id = MSG_HELLO,
+	    .hello = {.proto = PROTO_VERSION,
+		.role = "orchd",
+		.version = ORCH_VERSION,
+		.task = t->id,
+		.pid = (uint64_t)getpid(),
+		.heartbeat_ms = d->conf.heartbeat_ms}};
+
+	t->peer = peer_new(&cfg);
+	peer_cork(t->peer);
+	peer_send(t->peer, &hello, NULL);
+}
+
+static int
+fork_role(struct daemon *d, struct task *t, int *fd, struct err *e)
+{
+	static const char *const programs[] = {"orch-director", "orch-em", "orch-worker"};
+	const char *argv[2] = {programs[t->level], NULL};
+	struct child_spec spec;
+	char *path = NULL, **env = NULL;
+	int sv[2] = {-1, -1}, log_fd = -1, rc;
+
+	rc = sibling_path(programs[t->level], &path, e);
+	if (rc < 0)
+		return rc;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
+		rc = err_sys(e, -errno, "socketpair");
+		goto out;
+	}
+	log_fd = open_log(d, t);
+	env = role_env(d, t);
+	child_spec_init(&spec);
+	argv[0] = path;
+	spec.argv = argv;
+	spec.env = (const char *const *)env;
+	spec.fd_out = spec.fd_err = log_fd;
+	spec.fd_link = sv[1];
+	rc = child_spawn(&spec, &t->pid, NULL, e);
+	free_env(env);
+out:
+	fd_close(&log_fd);
+	fd_close(&sv[1]);
+	if (rc < 0)
+		fd_close(&sv[0]);
+	*fd = sv[0];
+	free(path);
+	return rc;
+}
+
+/* The one function that forks a role. Without a free slot nothing happens: the unit asks again. */
+static void
+spawn_process(struct daemon *d, struct task *t)
+{
+	struct err e = {""};
+	int fd = -1, rc;
+
+	if (d->stopping || !roster_slot_free(&d->runs, t))
+		return;
+	rc = fork_role(d, t, &fd, &e);
+	if (rc < 0) {
+		log_error("%s: %s", t->id, e.msg);
+		store_add_event(d->store, t->run->id, t->id, "death", NULL, e.msg);
+		t->pid = 0;
+		spawn_step(d, t, UNIT_EV_SPAWN_FAILED, -1);
+		return;
+	}
+	if (proc_start_time(t->pid, &t->start_ticks) < 0)
+		t->start_ticks = 0; /* dead already: its exit is on the way */
+	t->unit_dirty = true;
+	loop_watch_child(&d->loop, t->pid, on_child_exit, t);
+	greet(d, t, fd);
+	log_debug("%s: started %s as pid %d", t->id, task_role(t), (int)t->pid);
+	spawn_step(d, t, UNIT_EV_SPAWNED, -1);
+	if (task_state(t) != TASK_RUNNING)
+		effect_task(d, t, TASK_EV_START, NULL);
+	effect_mark_task(d, t);
+}
+
+static void
+signal_process(const struct task *t, int sig)
+{
+	uint64_t ticks;
+
+	if (t->pid <= 1)
+		return;
+	if (t->pidfd >= 0) {
+		syscall(SYS_pidfd_send_signal, t->pidfd, sig, NULL, 0);
+		return;
+	}
+	/* A child that is not reaped keeps its pid; an adopted one is checked. */
+	if (proc_start_time(t->pid, &ticks) == 0 && ticks == t->start_ticks)
+		kill(sig == SIGKILL ? -t->pid : t->pid, sig);
+}
+
+static void
+ask_to_stop(struct daemon *d, struct task *t)
+{
+	struct msg m = {.id = MSG_STOP,
+	    .stop = {.reason = d->stopping ? "orchd is stopping" : "its task has ended",
+		.grace_ms = (uint64_t)t->unit.grace_ms}};
+
+	if (t->peer != NULL)
+		peer_send(t->peer, &m, NULL);
+	signal_process(t, SIGTERM);
+	signal_process(t, SIGCONT);
+}
+
+static void
+tell_parked(struct daemon *d, struct task *t)
+{
+	char *words = xstrdup(t->doing);
+	char *text = xasprintf("its %s keeps dying and is parked, with one try a minute for 30 minutes: %s",
+	    task_role(t), words == NULL ? "see its log" : words);
+
+	log_error("%s: %s", t->id, text);
+	store_add_event(d->store, t->run->id, t->id, "parked", NULL, text);
+	xreplace(&t->doing, text);
+	t->doing_at = clock_wall_ms();
+	free(words);
+	free(text);
+}
+
+static void
+give_up(struct daemon *d, struct task *t)
+{
+	char *reason = xasprintf("its %s could not be kept running for 30 minutes: %s", task_role(t),
+	    t->doing == NULL ? "see its log" : t->doing);
+
+	effect_task(d, t, TASK_EV_FAIL, reason);
+	free(reason);
+}
+
+void
+spawn_step(struct daemon *d, struct task *t, enum unit_event ev, int exit_code)
+{
+	enum unit_state before = t->unit.state;
+	unsigned act = unit_step(&t->unit, ev, clock_now_ms(), exit_code, arc4random());
+
+	if (act & UNIT_BUG) {
+		log_error("BUG: the %s of %s is %s and cannot take \"%s\"", task_role(t), t->id,
+		    unit_state_name(before), unit_event_name(ev));
+		return;
+	}
+	if (t->unit.state != before) {
+		t->changed = t->run->changed = true;
+		d->recheck = true;
+	}
+	if (act & UNIT_DO_PARKED)
+		tell_parked(d, t);
+	if (act & UNIT_DO_SPAWN)
+		spawn_process(d, t);
+	if (act & UNIT_DO_TERM)
+		ask_to_stop(d, t);
+	if (act & UNIT_DO_KILL)
+		signal_process(t, SIGKILL);
+	if (act & UNIT_DO_DRAIN)
+		drain_start(d);
+	if (act & UNIT_DO_GIVE_UP)
+		give_up(d, t);
+	daemon_wake(d);
+}
+
+void
+spawn_timers(struct daemon *d, int64_t now)
+{
+	struct run *r;
+	struct task *t;
+
+	TAILQ_FOREACH (r, &d->runs, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
+			if (t->unit.state != UNIT_DRAINING && t->unit.timer_ms >= 0 &&
+			    t->unit.timer_ms <= now)
+				spawn_step(d, t, UNIT_EV_TIMER, -1);
+}
+
+int64_t
+spawn_next_timer(const struct daemon *d)
+{
+	struct run *r;
+	struct task *t;
+	int64_t at = -1;
+
+	TAILQ_FOREACH (r, &d->runs, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
+			if (t->unit.state != UNIT_DRAINING && t->unit.timer_ms >= 0 &&
+			    (at < 0 || t->unit.timer_ms < at))
+				at = t->unit.timer_ms;
+	return at;
+}
+
+bool
+spawn_any_process(const struct daemon *d)
+{
+	struct run *r;
+	struct task *t;
+
+	TAILQ_FOREACH (r, &d->runs, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
+			if (unit_has_process(&t->unit) || t->unit.state == UNIT_DRAINING)
+				return true;
+	return false;
+}
+
+bool
+spawn_recognise(const struct task *t, pid_t pid)
+{
+	uint64_t ticks;
+
+	return t->pid == pid && unit_has_process(&t->unit) && proc_start_time(pid, &ticks) == 0 &&
+	       ticks == t->start_ticks;
+}
+
+void
+spawn_take_over(struct daemon *d, struct task *t, struct peer *p)
+{
+	if (t->peer != NULL) {
+		peer_set_arg(t->peer, NULL);
+		peer_close(t->peer, "replaced by a new connection");
+	}
+	t->peer = p;
+	peer_promote(p, task_who(t), &role_ops, t, (int64_t)d->conf.heartbeat_ms);
+	attach(d, t);
+}
+
+void
+spawn_adopt(struct daemon *d, const struct store_unit *u)
+{
+	struct task *t = runs_find_task(&d->runs, u->task);
+	uint64_t ticks;
+	int fd;
+
+	if (t == NULL || strcmp(u->boot_id, store_boot_id(d->store)) != 0)
+		return;
+	t->unit_dirty = true; /* whatever the row says is about to be replaced */
+	fd = (int)syscall(SYS_pidfd_open, u->pid, 0);
+	if (fd < 0 || proc_start_time(u->pid, &ticks) < 0 || ticks != u->start_ticks) {
+		fd_close(&fd);
+		return;
+	}
+	fd_set_cloexec(fd, true);
+	t->pid = u->pid;
+	t->start_ticks = u->start_ticks;
+	t->pidfd = fd;
+	t->pidfd_ev = event_new(d->loop.base, fd, EV_READ, on_pidfd, t);
+	event_add(t->pidfd_ev, NULL);
+	log_info("%s: its %s, pid %d, is still there", t->id, task_role(t), (int)t->pid);
+	spawn_step(d, t, UNIT_EV_ADOPTED, -1);
+	if (task_state(t) != TASK_RUNNING)
+		spawn_step(d, t, UNIT_EV_STOP, -1);
+}

@@ -1,0 +1,105 @@
+/* submit: a new run: its id, its row and its director's task. One run per issue at a time. */
+#include "supervisor/daemon.h"
+
+#include "common/alloc.h"
+#include "common/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUEUE_MAX 64
+
+/* "25", again "25-2"; without an issue "m1", "m2". */
+static char *
+free_id(struct daemon *d, const char *issue)
+{
+	for (unsigned n = 1;; n++) {
+		char *id = issue == NULL ? xasprintf("m%u", n)
+			   : n == 1      ? xstrdup(issue)
+					 : xasprintf("%s-%u", issue, n);
+
+		if (!store_has_run(d->store, id) && runs_find(&d->runs, id) == NULL)
+			return id;
+		free(id);
+	}
+}
+
+static int
+check(struct daemon *d, const struct msg_run_submit *m, uint64_t *ahead, struct err *e)
+{
+	struct run *r;
+
+	if (d->stopping)
+		return err_set(e, -ESHUTDOWN, "orchd is stopping: try again in a moment");
+	if (m->issue != NULL && (m->issue[0] == '\0' || m->issue[0] == '0' || strlen(m->issue) > 18 ||
+				    strspn(m->issue, "0123456789") != strlen(m->issue)))
+		return err_set(e, -EINVAL, "an issue is a number, not \"%s\"", m->issue);
+	*ahead = 0;
+	TAILQ_FOREACH (r, &d->runs, entry) {
+		if (run_state_ended(run_state(r)))
+			continue;
+		*ahead += !r->stopped;
+		if (m->issue != NULL && r->issue != NULL && strcmp(r->issue, m->issue) == 0)
+			return err_set(e, -EEXIST,
+			    "run %s works on issue %s already (state %s%s): see `orchctl status %s`, or end "
+			    "it "
+			    "with `orchctl cancel %s`",
+			    r->id, r->issue, run_state_name(run_state(r)), r->stopped ? ", stopped" : "",
+			    r->id, r->id);
+	}
+	if (*ahead >= QUEUE_MAX)
+		return err_set(e, -EAGAIN, "%d runs are queued already", QUEUE_MAX);
+	return 0;
+}
+
+int
+submit_run(struct daemon *d, const struct msg_run_submit *m, struct run **out, uint64_t *ahead, struct err *e)
+{
+	struct run *r;
+	struct task *t;
+	int rc = check(d, m, ahead, e);
+
+	if (rc < 0)
+		return rc;
+	r = run_new();
+	r->daemon = d;
+	r->options = xstrdup(m->options_json);
+	rc = run_thaw(r, e);
+	if (rc < 0) {
+		run_free(r);
+		return rc;
+	}
+	r->id = free_id(d, m->issue);
+	r->serial = store_next_serial(d->store);
+	if (!TAILQ_EMPTY(&d->runs) && TAILQ_LAST(&d->runs, run_list)->serial >= r->serial)
+		r->serial = TAILQ_LAST(&d->runs, run_list)->serial + 1;
+	r->issue = xstrdup(m->issue);
+	r->title = xstrdup(m->title);
+	r->body = xstrdup(m->body);
+	r->base_branch = xstrdup(m->base_branch);
+	r->base = xstrdup(m->base);
+	r->state = RUN_QUEUED;
+	r->created_at = clock_wall_ms();
+	TAILQ_INSERT_TAIL(&d->runs, r, entry);
+
+	t = task_new();
+	t->id = xstrdup(r->id);
+	t->run_id = xstrdup(r->id);
+	t->title = xstrdup(r->title);
+	t->goal = xstrdup(r->body);
+	t->base = xstrdup(r->base);
+	t->plan = xstrdup(m->plan_json);
+	t->state = TASK_QUEUED;
+	t->created_at = t->changed_at = r->created_at;
+	rc = run_add_task(r, t, e);
+	if (rc < 0)
+		return rc;
+	store_add_event(d->store, r->id, NULL, "state", "queued", r->title);
+	effect_mark_task(d, t);
+	effect_mark_run(d, r);
+	d->recheck = true;
+	*out = r;
+	return 0;
+}
