@@ -57,9 +57,14 @@ int
 owns_check(const char *pattern, struct err *e)
 {
 	int rc = check_pattern(pattern, e);
+	char *shown;
 
-	/* the reason's own text is at most some 80 bytes; the pattern is cut so that both fit */
-	return rc < 0 ? err_prefix(e, rc, "bad pattern \"%.*s\"", OWNS_PATTERN_BYTES, pattern) : 0;
+	if (rc == 0)
+		return 0;
+	shown = text_line(pattern, 200);
+	err_prefix(e, rc, "bad pattern \"%s\"", shown);
+	free(shown);
+	return rc;
 }
 
 bool

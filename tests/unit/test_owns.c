@@ -42,7 +42,7 @@ refuses_with_a_sentence(void **state)
 	assert_fault("a//b", "bad pattern \"a//b\": an empty part (//)");
 	assert_fault("a/.git/hooks", "bad pattern \"a/.git/hooks\": it names git's own folder");
 	assert_fault(".GIT", "bad pattern \".GIT\": it names git's own folder");
-	assert_fault("a\xff", "bad pattern \"a\xff\": it is not UTF-8");
+	assert_fault("a\xff", "bad pattern \"a\xef\xbf\xbd\": it is not UTF-8");
 	assert_fault("a[bc", "bad pattern \"a[bc\": unclosed \"[\" (write \\[ for the character itself)");
 	assert_fault("[]", "bad pattern \"[]\": unclosed \"[\" (write \\[ for the character itself)");
 	assert_fault("[[:alpah:]]", "bad pattern \"[[:alpah:]]\": unknown class [:alpah:]");
