@@ -13,6 +13,9 @@
 
 #define PLAN_ITEMS_MAX 64
 #define PLAN_TITLE_MAX 200
+#define PLAN_BYTES_MAX (256 * 1024)     /* of the JSON; PLAN_MAX of the protocol */
+#define PLAN_OWNS_BYTES_MAX (16 * 1024) /* all patterns of a list of items: all pairs of them are compared   \
+					 */
 
 enum plan_level { PLAN_AREAS, PLAN_TASKS };
 
@@ -21,8 +24,8 @@ struct plan_item {
 	char *acceptance; /* tasks; NULL when absent */
 	char **owns;      /* NULL-terminated */
 	char **needs;     /* depends_on: ids of the same plan */
-	char **after;     /* computed: ids of earlier items whose owns overlap and that this one does not need
-			     anyway (tasks only) */
+	char **after;     /* computed (tasks; empty for areas): ids of items that come first in an order that
+			     respects needs, whose owns overlap, and that this one does not need anyway */
 	char *tasks_json; /* areas: a plan of tasks given beforehand, {"summary","tasks"}; NULL when absent */
 };
 
@@ -38,8 +41,9 @@ struct plan {
  * area), or NULL. On a fault -EINVAL, and e says exactly what, where, and what would be right
  * ("tasks[2].owns[0]: src/lex.c is not inside what the area owns (src/eval/...)"): it goes back to the agent
  * as it is. Faults: bad JSON (line, column), unknown field by name, wrong kind, missing or empty field, id
- * not [a-z0-9-]{1,32} or not unique, no items, over PLAN_ITEMS_MAX or PLAN_MAX bytes, bad pattern, areas that
- * overlap, unknown, self or cyclic dependency.
+ * not [a-z0-9-]{1,32} or not unique, no items, over one of the bounds above, bad pattern, areas that overlap,
+ * unknown, self, double or cyclic dependency. Optional are only depends_on, acceptance and an area's tasks.
+ * *p is written on success alone.
  */
 int plan_parse(struct plan *p, enum plan_level level, const char *json, size_t size,
     const char *const *within, struct err *e);

@@ -1,0 +1,354 @@
+/* plan: reading and checking of a plan's JSON; see plan.h. Every fault names its place in the plan. */
+#include "common/plan.h"
+
+#include "common/alloc.h"
+#include "common/json.h"
+#include "common/owns.h"
+#include "common/plan_link.h"
+#include "common/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where we are: a list of items at a place ("areas", "areas[0].tasks"). */
+struct reader {
+	const char *list;
+	enum plan_level level;
+	const char *const *within;
+	size_t owns_bytes;
+	struct err *e;
+};
+
+static const char *const area_fields[] = {"id", "title", "goal", "owns", "depends_on", "tasks", NULL};
+static const char *const task_fields[] = {"id", "title", "goal", "owns", "depends_on", "acceptance", NULL};
+
+static const char *
+kind_of(const json_t *j)
+{
+	switch (json_typeof(j)) {
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_STRING:
+		return "a string";
+	case JSON_INTEGER:
+	case JSON_REAL:
+		return "a number";
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return "true or false";
+	case JSON_NULL:
+		return "null";
+	}
+	return "something else";
+}
+
+/* "src/a.c, src/b/" and, where it gets long, "...". Caller frees. */
+static char *
+list_text(const char *const *v)
+{
+	char *text = xstrdup(""), *longer, *shown;
+
+	for (size_t i = 0; v[i] != NULL; i++) {
+		longer = xasprintf("%s%s%s", text, i > 0 ? ", " : "", v[i]);
+		free(text);
+		text = longer;
+	}
+	shown = text_line(text, 400);
+	free(text);
+	return shown;
+}
+
+static void
+unknown_field(const char *where, const char *key, const char *const *known, struct err *e)
+{
+	const char *near = text_nearest(key, known);
+	char *shown = text_line(key, 64), *all;
+
+	if (near != NULL) {
+		err_set(e, -EINVAL, "%s%s: unknown field (did you mean \"%s\"?)", where, shown, near);
+	} else {
+		all = list_text(known);
+		err_set(e, -EINVAL, "%s%s: unknown field (known: %s)", where, shown, all);
+		free(all);
+	}
+	free(shown);
+}
+
+/* where: the place of object, with its final dot, or "". */
+static int
+check_fields(json_t *object, const char *where, const char *const *known, struct err *e)
+{
+	void *at = json_object_iter(object);
+
+	for (; at != NULL; at = json_object_iter_next(object, at)) {
+		const char *key = json_object_iter_key(at);
+		bool found = false;
+
+		for (const char *const *k = known; *k != NULL && !found; k++)
+			found = strcmp(*k, key) == 0;
+		if (!found) {
+			unknown_field(where, key, known, e);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static bool
+is_blank(const char *s)
+{
+	while (isspace((unsigned char)*s))
+		s++;
+	return *s == '\0';
+}
+
+/* The text of a field into *out (fresh). optional: NULL when it is absent. */
+static int
+read_text(
+    const json_t *object, const char *where, const char *field, bool optional, char **out, struct err *e)
+{
+	const json_t *j = json_object_get(object, field);
+
+	if (j == NULL)
+		return optional ? 0 : err_set(e, -EINVAL, "%s%s: missing", where, field);
+	if (!json_is_string(j))
+		return err_set(e, -EINVAL, "%s%s: must be a string, not %s", where, field, kind_of(j));
+	if (is_blank(json_string_value(j)))
+		return err_set(e, -EINVAL, "%s%s: empty", where, field);
+	*out = xstrdup(json_string_value(j));
+	return 0;
+}
+
+/* The strings of a field into *out (fresh); an absent one is an empty list where that is allowed. */
+static int
+read_list(
+    const json_t *object, const char *where, const char *field, bool optional, char ***out, struct err *e)
+{
+	const json_t *j = json_object_get(object, field), *item;
+
+	if (j == NULL && !optional)
+		return err_set(e, -EINVAL, "%s%s: missing", where, field);
+	if (j != NULL && !json_is_array(j))
+		return err_set(
+		    e, -EINVAL, "%s%s: must be an array of strings, not %s", where, field, kind_of(j));
+	if (json_array_size(j) == 0 && !optional)
+		return err_set(e, -EINVAL, "%s%s: empty", where, field);
+	if (json_array_size(j) > OWNS_PATTERNS_MAX)
+		return err_set(e, -EINVAL, "%s%s: %zu entries; at most %d", where, field, json_array_size(j),
+		    OWNS_PATTERNS_MAX);
+	*out = xcalloc(json_array_size(j) + 1, sizeof(**out));
+	for (size_t i = 0; i < json_array_size(j); i++) {
+		item = json_array_get(j, i);
+		if (!json_is_string(item))
+			return err_set(e, -EINVAL, "%s%s[%zu]: must be a string, not %s", where, field, i,
+			    kind_of(item));
+		(*out)[i] = xstrdup(json_string_value(item));
+	}
+	return 0;
+}
+
+static int
+check_owns(struct reader *r, const char *where, const struct plan_item *item)
+{
+	for (size_t i = 0; item->owns[i] != NULL; i++) {
+		char *shown, *area;
+		int rc = owns_check(item->owns[i], r->e);
+
+		if (rc < 0)
+			return err_prefix(r->e, rc, "%sowns[%zu]", where, i);
+		r->owns_bytes += strlen(item->owns[i]);
+		if (r->owns_bytes > PLAN_OWNS_BYTES_MAX)
+			return err_set(r->e, -EINVAL,
+			    "%sowns[%zu]: the patterns of %s are longer than %d bytes together; use fewer "
+			    "and "
+			    "wider ones",
+			    where, i, r->list, PLAN_OWNS_BYTES_MAX);
+		if (r->within == NULL || owns_contained(item->owns[i], r->within))
+			continue;
+		shown = text_line(item->owns[i], 200);
+		area = list_text(r->within);
+		err_set(r->e, -EINVAL, "%sowns[%zu]: %s is not inside what the area owns (%s)", where, i,
+		    shown, area);
+		free(shown);
+		free(area);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+check_title(const char *where, const char *title, struct err *e)
+{
+	if (strlen(title) > PLAN_TITLE_MAX)
+		return err_set(e, -EINVAL, "%stitle: longer than %d bytes", where, PLAN_TITLE_MAX);
+	if (strpbrk(title, "\r\n") != NULL)
+		return err_set(e, -EINVAL, "%stitle: must be one line", where);
+	return 0;
+}
+
+static int
+check_id(const struct reader *r, const char *where, const struct plan *p, size_t i)
+{
+	const char *id = p->items[i].id;
+	char *shown;
+
+	if (!text_is_plan_id(id)) {
+		shown = text_line(id, 64);
+		err_set(
+		    r->e, -EINVAL, "%sid: \"%s\" must be 1 to 32 characters of a-z, 0-9 and -", where, shown);
+		free(shown);
+		return -EINVAL;
+	}
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(p->items[k].id, id) == 0)
+			return err_set(r->e, -EINVAL, "%sid: \"%s\" is the id of %s[%zu] already", where, id,
+			    r->list, k);
+	return 0;
+}
+
+static int read_items(struct reader *r, struct plan *p, const json_t *array);
+
+/* The plan of tasks that an area may bring along: checked like an EM's own, kept as text. */
+static int
+read_area_tasks(struct reader *r, const char *where, const json_t *object, struct plan_item *item)
+{
+	char *list = xasprintf("%stasks", where);
+	struct plan tasks = {.level = PLAN_TASKS};
+	struct reader inner = {list, PLAN_TASKS, (const char *const *)item->owns, 0, r->e};
+	const json_t *array = json_object_get(object, "tasks");
+	json_t *whole;
+	int rc = 0;
+
+	if (array != NULL)
+		rc = read_items(&inner, &tasks, array);
+	if (array != NULL && rc == 0) {
+		whole = json_pack("{s:s, s:O}", "summary", item->title, "tasks", array);
+		item->tasks_json = json_text(whole);
+		json_decref(whole);
+	}
+	plan_clear(&tasks);
+	free(list);
+	return rc;
+}
+
+static int
+read_item(struct reader *r, struct plan *p, size_t i, json_t *object)
+{
+	bool areas = r->level == PLAN_AREAS;
+	struct plan_item *item = &p->items[i];
+	char *where = xasprintf("%s[%zu].", r->list, i);
+	int rc;
+
+	if (!json_is_object(object)) {
+		free(where);
+		return err_set(
+		    r->e, -EINVAL, "%s[%zu]: must be an object, not %s", r->list, i, kind_of(object));
+	}
+	item->after = xcalloc(1, sizeof(*item->after));
+	if ((rc = check_fields(object, where, areas ? area_fields : task_fields, r->e)) < 0 ||
+	    (rc = read_text(object, where, "id", false, &item->id, r->e)) < 0 ||
+	    (rc = check_id(r, where, p, i)) < 0 ||
+	    (rc = read_text(object, where, "title", false, &item->title, r->e)) < 0 ||
+	    (rc = check_title(where, item->title, r->e)) < 0 ||
+	    (rc = read_text(object, where, "goal", false, &item->goal, r->e)) < 0 ||
+	    (rc = read_list(object, where, "owns", false, &item->owns, r->e)) < 0 ||
+	    (rc = check_owns(r, where, item)) < 0 ||
+	    (rc = read_list(object, where, "depends_on", true, &item->needs, r->e)) < 0)
+		goto out;
+	if (areas)
+		rc = read_area_tasks(r, where, object, item);
+	else
+		rc = read_text(object, where, "acceptance", true, &item->acceptance, r->e);
+out:
+	free(where);
+	return rc;
+}
+
+/* Reads array into p's items and links them; p is the caller's to clear in any case. */
+static int
+read_items(struct reader *r, struct plan *p, const json_t *array)
+{
+	size_t n = json_array_size(array);
+	int rc;
+
+	if (!json_is_array(array))
+		return err_set(r->e, -EINVAL, "%s: must be an array, not %s", r->list, kind_of(array));
+	if (n == 0)
+		return err_set(r->e, -EINVAL, "%s: empty; a plan needs at least one %s", r->list,
+		    r->level == PLAN_AREAS ? "area" : "task");
+	if (n > PLAN_ITEMS_MAX)
+		return err_set(r->e, -EINVAL, "%s: %zu entries; at most %d", r->list, n, PLAN_ITEMS_MAX);
+	p->items = xcalloc(n, sizeof(*p->items));
+	p->count = n;
+	for (size_t i = 0; i < n; i++) {
+		rc = read_item(r, p, i, json_array_get(array, i));
+		if (rc < 0)
+			return rc;
+	}
+	return plan_link(p, r->list, r->e);
+}
+
+static int
+read_plan(struct reader *r, struct plan *p, json_t *root)
+{
+	const char *const fields[] = {"summary", r->list, NULL};
+	const json_t *array = json_object_get(root, r->list);
+	int rc;
+
+	if (!json_is_object(root))
+		return err_set(r->e, -EINVAL, "plan: must be an object with \"summary\" and \"%s\", not %s",
+		    r->list, kind_of(root));
+	if ((rc = check_fields(root, "", fields, r->e)) < 0 ||
+	    (rc = read_text(root, "", "summary", false, &p->summary, r->e)) < 0)
+		return rc;
+	if (array == NULL)
+		return err_set(r->e, -EINVAL, "%s: missing", r->list);
+	return read_items(r, p, array);
+}
+
+int
+plan_parse(struct plan *p, enum plan_level level, const char *json, size_t size, const char *const *within,
+    struct err *e)
+{
+	struct reader r = {level == PLAN_AREAS ? "areas" : "tasks", level, within, 0, e};
+	struct plan fresh = {.level = level};
+	json_t *root;
+	int rc;
+
+	if (size > PLAN_BYTES_MAX)
+		return err_set(e, -EINVAL, "plan: %zu bytes long; at most %d", size, PLAN_BYTES_MAX);
+	root = json_parse("plan", json, size, e);
+	if (root == NULL)
+		return -EINVAL;
+	rc = read_plan(&r, &fresh, root);
+	json_decref(root);
+	if (rc < 0)
+		plan_clear(&fresh);
+	else
+		*p = fresh;
+	return rc;
+}
+
+void
+plan_clear(struct plan *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct plan_item *item = &p->items[i];
+
+		free(item->id);
+		free(item->title);
+		free(item->goal);
+		free(item->acceptance);
+		free(item->tasks_json);
+		strv_free(item->owns);
+		strv_free(item->needs);
+		strv_free(item->after);
+	}
+	free(p->items);
+	free(p->summary);
+	memset(p, 0, sizeof(*p));
+}
