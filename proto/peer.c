@@ -90,11 +90,13 @@ static void
 on_end(evutil_socket_t fd, short what, void *arg)
 {
 	struct peer *p = arg;
+	char why[sizeof(p->why)];
 
 	(void)fd;
 	(void)what;
-	fd_close(&p->cfg.fd); /* now, not at peer_free: the other side shall see it */
-	p->cfg.ops->on_closed(p, p->why, p->cfg.arg);
+	fd_close(&p->cfg.fd);             /* now, not at peer_free: the other side shall see it */
+	memcpy(why, p->why, sizeof(why)); /* an owner may free us first and then read it */
+	p->cfg.ops->on_closed(p, why, p->cfg.arg);
 }
 
 /*

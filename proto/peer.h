@@ -24,7 +24,8 @@ struct peer_ops {
 	void (*on_hello)(struct peer *, const struct msg *hello, void *arg);
 	/* Any message but HELLO, PING, PONG that they may send us. m is borrowed for the call. */
 	void (*on_msg)(struct peer *, const struct msg *m, void *arg);
-	/* The connection is over; why is one sentence ("closed by the other side"). The fd is closed. */
+	/* The connection is over; why is one sentence ("closed by the other side") that lasts for the call,
+	 * even when the peer is freed in it. The fd is closed. */
 	void (*on_closed)(struct peer *, const char *why, void *arg);
 	/* The output went over high_water (true) or back under low_water (false). Optional. */
 	void (*on_pressure)(struct peer *, bool high, void *arg);
