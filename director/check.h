@@ -1,0 +1,40 @@
+/*
+ * check: orch-director --check, which looks at repository, options, agent and disk before a run is accepted,
+ * and finds the commit that the run begins with. It changes nothing but making the folders for our state.
+ */
+#ifndef ORCH_DIRECTOR_CHECK_H
+#define ORCH_DIRECTOR_CHECK_H
+
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/git.h"
+#include "common/loop.h"
+
+#include <jansson.h>
+
+#define CHECK_MIN_FREE_MB 256 /* ORCH_MIN_FREE_MB overrides it */
+
+struct check {
+	struct loop loop;
+	struct git git;
+	struct conf conf;
+	char *top, *git_dir, *state, *worktrees;
+	/* results */
+	char base[GIT_OID_HEX];
+	char *base_branch; /* "" for a detached HEAD */
+	json_t *notes;     /* sentences */
+};
+
+/* The program: question on stdin, answer on stdout. 0 or 2. */
+int check_main(void);
+
+/* The repository, in check_repo.c: what git itself says, commits, base, our branch names; then the notes. 0,
+ * or -errno with a sentence. */
+int check_repository(struct check *c, struct err *e);
+/* Adds a sentence to the notes. */
+void check_note(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* git's complaint as one sentence: "fatal: " and the like away, lines joined. Pure; caller frees. */
+char *check_git_words(const char *text);
+
+#endif

@@ -1,0 +1,187 @@
+/* director: from ASSIGN to FINISH, by the steps of proto/lead (see director.h). */
+#include "director/director.h"
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "proto/lead.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BRANCH_TRIES 1000
+
+static int
+tell_state(struct lead *ld, const char *state, struct err *e)
+{
+	const struct msg m = {.id = MSG_RUN_STATE, .run_state = {.state = state, .branch = ld->branch}};
+
+	return link_call(ld->role->link, &m, NULL, e);
+}
+
+/* Is the name free for us, with the names of our EMs' branches below it? 1, 0, -errno. */
+static int
+is_free(struct role *r, const char *name, struct err *e)
+{
+	char *own = xasprintf("refs/heads/%s", name), *ems = xasprintf("refs/heads/%s-em*", name);
+	struct git_out out = {0};
+	int rc =
+	    git_run(&r->git, 0, &out, e, "for-each-ref", "--count=1", "--format=%(refname)", own, ems, NULL);
+
+	if (rc == 0)
+		rc = out.out[0] == '\0';
+	git_out_clear(&out);
+	free(own);
+	free(ems);
+	return rc;
+}
+
+/* What an earlier run of the same name left is not ours: the next number is taken. */
+static int
+choose_branch(struct role *r, char **branch, struct err *e)
+{
+	for (unsigned i = 1; i <= BRANCH_TRIES; i++) {
+		char *name = director_branch_name(r->assign->run, r->assign->title, i);
+		int rc = is_free(r, name, e);
+
+		if (rc == 1) {
+			*branch = name;
+			return 0;
+		}
+		free(name);
+		if (rc < 0)
+			return rc;
+	}
+	return err_set(e, -EEXIST,
+	    "there are %d work branches of this name already: delete old cco/ branches", BRANCH_TRIES);
+}
+
+/* The name is stored, with the plan, before the branch is made: a branch of the stored name is ours. */
+static int
+open_branch(struct lead *ld, char **name, struct err *e)
+{
+	struct role *r = ld->role;
+	char tip[GIT_OID_HEX];
+	int rc = 0;
+
+	if (*name == NULL) {
+		rc = choose_branch(r, name, e);
+		if (rc == 0)
+			rc = lead_store_plan(ld, *name, e);
+	}
+	if (rc < 0)
+		return rc;
+	ld->branch = *name;
+	rc = role_branch_tip(r, *name, tip, e);
+	return rc == -ENOENT ? git_update_branch(&r->git, *name, ld->base, "", e) : rc;
+}
+
+/* The tip of the work branch; the base when there is none (yet, or any more). */
+static int
+find_head(struct lead *ld, char head[GIT_OID_HEX], struct err *e)
+{
+	int rc = ld->branch == NULL ? -ENOENT : role_branch_tip(ld->role, ld->branch, head, e);
+
+	if (rc != -ENOENT)
+		return rc;
+	snprintf(head, GIT_OID_HEX, "%s", ld->base);
+	ld->branch = NULL;
+	return 0;
+}
+
+static int
+tell_end(struct lead *ld, const char *head, const struct director_end *end, struct err *e)
+{
+	struct role *r = ld->role;
+	struct git_stat st = {0};
+	struct msg m = {.id = MSG_FINISH};
+	int rc = git_diff_stat(&r->git, ld->base, head, &st, e);
+
+	if (rc < 0)
+		return rc;
+	m.finish.head = end->keep ? head : NULL;
+	m.finish.files = st.files;
+	m.finish.insertions = st.insertions;
+	m.finish.deletions = st.deletions;
+	m.finish.reason = end->reason;
+	m.finish.failed = end->failed;
+	return link_call(r->link, &m, NULL, e);
+}
+
+static int
+finish(struct lead *ld, struct err *e)
+{
+	struct director_end end = {0};
+	char head[GIT_OID_HEX];
+	int rc = find_head(ld, head, e);
+
+	if (rc < 0)
+		return rc;
+	director_verdict(&ld->role->team, ld->cancelled, strcmp(head, ld->base) != 0, &end);
+	if (!end.keep && ld->branch != NULL)
+		rc = git_update_branch(&ld->role->git, ld->branch, NULL, head, e);
+	if (rc == 0)
+		rc = tell_end(ld, head, &end, e);
+	free(end.reason);
+	return rc;
+}
+
+static int
+work(struct lead *ld, char **branch, struct err *e)
+{
+	struct role *r = ld->role;
+	int rc = lead_plan(ld, ld->base, e);
+
+	if (rc == 0)
+		rc = open_branch(ld, branch, e);
+	if (rc == 0 && r->team.count < ld->plan.count) {
+		rc = tell_state(ld, "running", e);
+		if (rc == 0)
+			rc = lead_staff(ld, e);
+	}
+	if (rc == 0)
+		rc = lead_serve(ld, e);
+	if (rc == 0)
+		rc = tell_state(ld, "landing", e);
+	return rc == 0 ? finish(ld, e) : rc;
+}
+
+/* Of a cancelled run: nothing more is merged; when the last child is dead, what it left is tidied up. */
+static int
+wind_up(struct lead *ld, const char *branch, struct err *e)
+{
+	int rc;
+
+	log_info("the run is cancelled: cleaning up");
+	ld->cancelled = true;
+	ld->branch = branch;
+	rc = lead_serve(ld, e);
+	return rc == 0 ? finish(ld, e) : rc;
+}
+
+int
+director_run(struct role *r, struct err *e)
+{
+	const struct msg_assign *a = r->assign;
+	struct lead ld = {.role = r, .level = PLAN_AREAS, .tag = "-em"};
+	char *branch = a->branch == NULL || *a->branch == '\0' ? NULL : xstrdup(a->branch);
+	int rc = 0;
+
+	if (a->base == NULL || *a->base == '\0')
+		return err_set(e, -EINVAL, "orchd assigned run %s without a base commit", a->run);
+	snprintf(ld.base, sizeof(ld.base), "%s", a->base);
+	r->cancel_asked = a->cancelled;
+	rc = role_await_team(r, e);
+	if (rc == 0)
+		rc = r->cancel_asked ? wind_up(&ld, branch, e) : work(&ld, &branch, e);
+	/* A cancellation interrupts whatever is going on; from there on it is cleaning up. */
+	if (rc == -ECANCELED && r->cancel_asked && !ld.cancelled) {
+		r->loop.stop = false;
+		r->loop.stop_signal = 0;
+		rc = wind_up(&ld, branch, e);
+	}
+	lead_clear(&ld);
+	free(branch);
+	return rc;
+}

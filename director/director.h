@@ -1,0 +1,27 @@
+/*
+ * director: serves a run: divides the issue into areas, integrates what their EMs submit into the work
+ * branch, and tells the result. The craft is proto/lead's; here is what is a director's own: the work branch,
+ * the run's states, and the end of a run that was cancelled.
+ */
+#ifndef ORCH_DIRECTOR_DIRECTOR_H
+#define ORCH_DIRECTOR_DIRECTOR_H
+
+#include "proto/role.h"
+
+/* The work, as struct role_kind wants it. */
+int director_run(struct role *r, struct err *e);
+
+/* Pure decisions, for director.c and its tests. */
+
+/* "cco/25-build-a-calculator", with "-2" and so on from the second try on. Caller frees. */
+char *director_branch_name(const char *run, const char *title, unsigned attempt);
+
+struct director_end {
+	bool failed;  /* nothing usable came of it */
+	bool keep;    /* the work branch stays: something was merged */
+	char *reason; /* NULL when there is nothing to say; caller frees */
+};
+/* merged: the work branch has moved from its base. */
+void director_verdict(const struct team *t, bool cancelled, bool merged, struct director_end *end);
+
+#endif

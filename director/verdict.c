@@ -1,0 +1,39 @@
+/* verdict: the work branch's name and how a run ends. Pure. */
+#include "director/director.h"
+
+#include "common/alloc.h"
+#include "common/text.h"
+
+#include <stdlib.h>
+
+char *
+director_branch_name(const char *run, const char *title, unsigned attempt)
+{
+	char slug[41];
+
+	text_slug(slug, title);
+	if (attempt <= 1)
+		return xasprintf("cco/%s-%s", run, slug);
+	return xasprintf("cco/%s-%s-%u", run, slug, attempt);
+}
+
+void
+director_verdict(const struct team *t, bool cancelled, bool merged, struct director_end *end)
+{
+	struct team_tally n = team_count(t);
+	char *losses = team_losses(t);
+
+	end->keep = merged;
+	end->failed = !cancelled && n.integrated == 0;
+	if (cancelled)
+		end->reason = xasprintf("cancelled with %zu of %zu areas merged", n.integrated, t->count);
+	else if (end->failed)
+		end->reason = xasprintf(
+		    "no area was merged%s%s", losses == NULL ? "" : ": ", losses == NULL ? "" : losses);
+	else if (losses != NULL)
+		end->reason =
+		    xasprintf("%zu of %zu areas are missing: %s", t->count - n.integrated, t->count, losses);
+	else
+		end->reason = NULL;
+	free(losses);
+}

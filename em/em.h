@@ -1,0 +1,26 @@
+/*
+ * em: serves one area: divides it into tasks, integrates what its workers submit, and submits its branch. The
+ * craft is proto/lead's; here is what is an EM's own: its branch, and what happens when the area is sent
+ * back.
+ */
+#ifndef ORCH_EM_EM_H
+#define ORCH_EM_EM_H
+
+#include "proto/role.h"
+
+/* The work, as struct role_kind wants it. */
+int em_run(struct role *r, struct err *e);
+
+/* Pure decisions, for em.c and its tests. */
+
+/* Key of the child that does the n-th rework of the area. */
+void em_rework_key(char key[32], uint64_t rework);
+
+/*
+ * How an area ends whose children have all ended: NULL when it is to be submitted, else why it has failed
+ * (caller frees). rework: of the area; its own child must have come through. changed: the branch differs from
+ * its base.
+ */
+char *em_failure(struct team *t, uint64_t rework, bool changed);
+
+#endif

@@ -1,0 +1,214 @@
+/* attempt: see attempt.h. The agent's events are only recorded here; a timer sends the latest of them. */
+#include "proto/attempt.h"
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "common/taskid.h"
+#include "common/text.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DOING_MAX 200
+static const struct timeval progress_every = {.tv_usec = 250000};
+
+/* What is going on in the running attempt. */
+struct watch {
+	struct role *role;
+	struct event *timer; /* pending: a PROGRESS went out less than progress_every ago */
+	char *doing;         /* not sent yet; NULL */
+	bool told_retry;
+};
+
+static void
+post_doing(struct watch *w)
+{
+	struct msg m = {.id = MSG_PROGRESS, .progress = {.doing = w->doing}};
+
+	if (w->doing == NULL)
+		return;
+	link_post(w->role->link, &m);
+	free(w->doing);
+	w->doing = NULL;
+	event_add(w->timer, &progress_every);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	post_doing(arg);
+}
+
+/* The latest wins; the timer sends what came in the meantime. */
+static void
+set_doing(struct watch *w, char *raw)
+{
+	free(w->doing);
+	w->doing = text_line(raw, DOING_MAX);
+	free(raw);
+	if (*w->doing == '\0') {
+		free(w->doing);
+		w->doing = NULL;
+	} else if (!event_pending(w->timer, EV_TIMEOUT, NULL)) {
+		post_doing(w);
+	}
+}
+
+/* One event for the history; each further retry is only shown. */
+static void
+on_retry(struct watch *w, const struct stream_event *ev)
+{
+	char status[32] = "no answer";
+	char *text;
+
+	if (ev->http_status != 0)
+		snprintf(status, sizeof(status), "HTTP %d", ev->http_status);
+	text = xasprintf("the agent's endpoint: %s%s%s; retry %llu of %llu in %llu ms", status,
+	    ev->error == NULL ? "" : ", ", ev->error == NULL ? "" : ev->error, (unsigned long long)ev->attempt,
+	    (unsigned long long)ev->max, (unsigned long long)ev->delay_ms);
+	if (!w->told_retry) {
+		char *line = text_line(text, TEXT_MAX - 1);
+		const struct msg m = {.id = MSG_EVENT, .event = {.kind = "retry", .text = line}};
+
+		link_post(w->role->link, &m);
+		free(line);
+		w->told_retry = true;
+	}
+	set_doing(w, text);
+}
+
+static void
+on_event(void *arg, const struct stream_event *ev)
+{
+	struct watch *w = arg;
+
+	switch (ev->kind) {
+	case STREAM_TEXT:
+		if (ev->text != NULL)
+			set_doing(w, xstrdup(ev->text));
+		break;
+	case STREAM_TOOL:
+		set_doing(w, xasprintf("%s %s", ev->tool == NULL ? "tool" : ev->tool, ev->text == NULL ? "" : ev->text));
+		break;
+	case STREAM_RETRYING:
+		on_retry(w, ev);
+		break;
+	case STREAM_STARTED:
+		set_doing(w, xstrdup("thinking"));
+		break;
+	case STREAM_TOOL_END:
+	case STREAM_RESULT:
+	case STREAM_OTHER:
+	case STREAM_GARBAGE:
+		break;
+	}
+}
+
+static int
+run_once(struct role *r, const struct attempt *a, const char *prompt, bool resume, struct agent_outcome *o,
+    struct err *e)
+{
+	const struct msg_assign *as = r->assign;
+	char *home = taskid_home(as->state_dir, as->task), *log_path = taskid_agent_log(as->log_dir, as->task);
+	struct watch w = {.role = r};
+	const struct agent_spec spec = {
+	    .program = r->conf.agent,
+	    .cwd = a->cwd,
+	    .home = home,
+	    .env = (const char *const *)r->env,
+	    .prompt = prompt,
+	    .access = a->access,
+	    .json_schema = a->json_schema,
+	    .session = r->session,
+	    .resume = resume,
+	    .log_path = log_path,
+	    .timeout_ms = (int64_t)r->conf.agent_timeout_ms,
+	    .silence_ms = (int64_t)r->conf.agent_silence_ms,
+	    .on_event = on_event,
+	    .arg = &w,
+	};
+	int rc;
+
+	w.timer = evtimer_new(r->loop.base, on_timer, &w);
+	rc = agent_run(&r->loop, &spec, o, e);
+	if (rc == 0)
+		post_doing(&w);
+	event_free(w.timer);
+	free(w.doing);
+	free(home);
+	free(log_path);
+	return rc;
+}
+
+/* The session is known to orchd before the agent can have done anything in it. */
+static int
+new_session(struct role *r, struct err *e)
+{
+	struct msg_note note = {.session = r->session};
+
+	agent_new_session(r->session);
+	return role_note(r, &note, e);
+}
+
+/* Totals of the task: the agent counts over its session, and a session that was lost is not counted again. */
+static int
+note_usage(struct role *r, const struct agent_outcome *o, struct err *e)
+{
+	struct msg_note note = {
+	    .cost_uusd = r->cost_uusd + o->cost_uusd,
+	    .tokens_in = r->tokens_in + o->tokens_in,
+	    .tokens_out = r->tokens_out + o->tokens_out,
+	};
+
+	return o->has_usage ? role_note(r, &note, e) : 0;
+}
+
+int
+attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, struct err *e)
+{
+	const char *fresh = a->fresh == NULL ? a->prompt : a->fresh;
+	bool resume = r->session[0] != '\0';
+	int rc = 0;
+
+	memset(o, 0, sizeof(*o));
+	if (resume) {
+		rc = run_once(r, a, a->prompt, true, o, e);
+		if (rc < 0 || o->end != AGENT_SESSION_GONE)
+			goto out;
+		log_info("session %s is gone: starting afresh", r->session);
+		link_event(r->link, "session", "the agent has lost its session %s: it starts afresh", r->session);
+		r->cost_uusd += o->cost_uusd;
+		r->tokens_in += o->tokens_in;
+		r->tokens_out += o->tokens_out;
+		agent_outcome_clear(o);
+		memset(o, 0, sizeof(*o));
+	}
+	rc = new_session(r, e);
+	if (rc == 0)
+		rc = run_once(r, a, fresh, false, o, e);
+out:
+	if (rc == 0)
+		rc = note_usage(r, o, e);
+	if (rc < 0) {
+		agent_outcome_clear(o);
+		memset(o, 0, sizeof(*o));
+	}
+	return rc;
+}
+
+int
+attempt_report(struct role *r, const struct agent_outcome *o, struct err *e)
+{
+	int rc;
+
+	if (o->end == AGENT_NOT_STARTED)
+		rc = role_fail(r, r->assign->task, o->reason, e);
+	else
+		rc = role_attempt_failed(r, o->reason, e);
+	return rc < 0 ? rc : ROLE_OVER;
+}

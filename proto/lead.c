@@ -1,0 +1,163 @@
+/* lead: the loop that takes submissions in and cleans up (see lead.h; the plan is in lead_plan.c). */
+#include "proto/lead.h"
+
+#include "common/alloc.h"
+#include "common/integrate.h"
+#include "common/log.h"
+#include "common/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MERGE_TITLE_MAX 200
+
+void
+lead_clear(struct lead *ld)
+{
+	plan_clear(&ld->plan);
+	free(ld->plan_json);
+	memset(ld, 0, sizeof(*ld));
+}
+
+static int
+tell_integrated(struct lead *ld, const struct team_child *c, const char *head, struct err *e)
+{
+	const struct msg m = {.id = MSG_INTEGRATED, .integrated = {.task = c->task, .head = head}};
+
+	log_info("%s is integrated", c->task);
+	return link_call(ld->role->link, &m, NULL, e);
+}
+
+/* What orchd is to know of a merge; a conflict or a red gate sends the child back with our tip to merge first. */
+static int
+answer(struct lead *ld, const char *task, const struct integrate_result *res, struct err *e)
+{
+	struct team_child *c = NULL;
+	struct team *t = &ld->role->team;
+
+	for (size_t i = 0; i < t->count; i++)
+		if (strcmp(t->list[i].task, task) == 0)
+			c = &t->list[i];
+	if (c == NULL)
+		return 0;
+	switch (res->verdict) {
+	case INTEGRATE_MERGED:
+		return tell_integrated(ld, c, res->head, e);
+	case INTEGRATE_CONFLICT:
+	case INTEGRATE_RED:
+		return role_rework(ld->role, task, res->reason, res->evidence, res->head, e);
+	}
+	return 0;
+}
+
+/*
+ * An answer that orchd refuses is forgiven when the child has changed under us (it was cancelled): its CHILD came
+ * before the refusal. Anything else is a fault, and starting again from what orchd knows is the cure.
+ */
+static int
+settle(struct lead *ld, const char *task, uint64_t submitted_at, int rc, struct err *e)
+{
+	struct team *t = &ld->role->team;
+
+	for (size_t i = 0; i < t->count; i++) {
+		struct team_child *c = &t->list[i];
+
+		if (strcmp(c->task, task) != 0)
+			continue;
+		if (c->state != TEAM_SUBMITTED || c->submitted_at != submitted_at)
+			return rc == -ECANCELED ? rc : 0;
+		if (rc == 0)
+			c->answered = true;
+	}
+	return rc < 0 && rc != -ECANCELED ? err_prefix(e, rc, "answering for %s", task) : rc;
+}
+
+/* The child's row may move while we wait: everything that is needed of it is copied first. */
+static int
+integrate_child(struct lead *ld, const struct team_child *c, struct err *e)
+{
+	struct role *r = ld->role;
+	uint64_t submitted_at = c->submitted_at;
+	char *task = xstrdup(c->task), *head = xstrdup(c->head),
+	     *title = text_line(c->title, MERGE_TITLE_MAX);
+	char *message = xasprintf("Merge %s: %s\n\nOrch-Task: %s\n", task, title, task);
+	const struct integrate_spec spec = {
+	    .git = &r->git,
+	    .branch = ld->branch,
+	    .head = head == NULL ? "" : head,
+	    .message = message,
+	    .worktree = r->worktree,
+	    .verify = r->conf.verify,
+	    .gate_env = (const char *const *)r->env,
+	    .gate_timeout_ms = (int64_t)r->conf.gate_timeout_ms,
+	};
+	struct integrate_result res = {0};
+	int rc;
+
+	link_doing(r->link, "merging %s: %s", task, title);
+	rc = integrate_run(&spec, &res, e);
+	if (rc < 0 && rc != -ECANCELED) {
+		err_prefix(e, rc, "merging %s", task);
+	} else if (rc == 0) {
+		rc = answer(ld, task, &res, e);
+		rc = settle(ld, task, submitted_at, rc, e);
+		integrate_result_clear(&res);
+	}
+	free(task);
+	free(head);
+	free(title);
+	free(message);
+	return rc;
+}
+
+/* Marks the child whose task it was, if it still is as dead as it was. */
+static int
+clean_child(struct lead *ld, struct team_child *c, struct err *e)
+{
+	char *key = xstrdup(c->key);
+	int rc;
+
+	/* A CHILD that comes while we sweep unmarks it again when it has come back to life (a retry). */
+	c->cleaned = true;
+	rc = lead_sweep(ld->role, c, e);
+	if (rc < 0 && (c = team_find(&ld->role->team, key)) != NULL)
+		c->cleaned = false;
+	free(key);
+	return rc;
+}
+
+int
+lead_serve(struct lead *ld, struct err *e)
+{
+	struct role *r = ld->role;
+
+	for (;;) {
+		struct team_child *c;
+		int rc = 0;
+
+		r->team.changed = false;
+		switch (team_next(&r->team, ld->cancelled, &c)) {
+		case TEAM_INTEGRATE:
+			rc = integrate_child(ld, c, e);
+			break;
+		case TEAM_CLEAN:
+			rc = clean_child(ld, c, e);
+			break;
+		case TEAM_WAIT:
+			link_doing(r->link, "waiting for %zu of %zu tasks", team_count(&r->team).open, r->team.count);
+			rc = loop_wait(&r->loop, &r->team.changed, -1);
+			break;
+		case TEAM_DONE:
+			return lead_remove_worktree(ld, e);
+		}
+		if (rc < 0)
+			return rc;
+	}
+}
+
+int
+lead_remove_worktree(struct lead *ld, struct err *e)
+{
+	return git_worktree_remove(&ld->role->git, ld->role->worktree, e);
+}

@@ -1,0 +1,55 @@
+/*
+ * lead: the craft that director and EM share at two levels: get a plan, have a child task added for each of its
+ * items, take what the children submit into the own branch, clean up behind those that have ended.
+ *
+ * Every step looks at what is there (children, git) and may be repeated; nothing is remembered between two runs
+ * of the process.
+ */
+#ifndef ORCH_PROTO_LEAD_H
+#define ORCH_PROTO_LEAD_H
+
+#include "common/plan.h"
+#include "proto/role.h"
+
+struct lead {
+	struct role *role;
+	enum plan_level level; /* of the plan for its children */
+	const char *tag;       /* between own branch and a child's ordinal: "-em" or "-w" */
+	const char *branch;    /* own */
+	char base[GIT_OID_HEX];
+	struct plan plan;
+	char *plan_json; /* as parsed */
+	bool cancelled;  /* nothing is integrated any more */
+};
+
+void lead_clear(struct lead *ld);
+
+/*
+ * Fills plan and plan_json from what orchd has, or from the planning agent, which reads commit in a detached worktree.
+ * 0; ROLE_OVER when there is none to be had and orchd knows it; -errno.
+ */
+int lead_plan(struct lead *ld, const char *commit, struct err *e);
+
+/* Stores the plan. branch: goes with it; NULL. */
+int lead_store_plan(struct lead *ld, const char *branch, struct err *e);
+/* Adds the plan's children that do not exist yet, in order. */
+int lead_staff(struct lead *ld, struct err *e);
+/* Adds one child beside the plan. */
+int lead_add(struct lead *ld, const struct msg_task_add *task, struct err *e);
+
+/*
+ * Integrates and cleans up until every child has ended and nothing is left of any; then removes the own worktree.
+ * 0 or -errno; -ECANCELED also for the run's cancellation: see role->cancel_asked.
+ */
+int lead_serve(struct lead *ld, struct err *e);
+
+/* Removes the own worktree: planner's and gates' droppings, nobody's work. */
+int lead_remove_worktree(struct lead *ld, struct err *e);
+
+/*
+ * Removes worktrees and branches of a child that has ended and of all below it. Work that no branch holds is kept
+ * as refs/orch/wip/<flat task id>.
+ */
+int lead_sweep(struct role *r, const struct team_child *c, struct err *e);
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * lead_sweep: what an ended child leaves behind, and its own children with it when it did not live to clean up:
+ * worktrees, homes stay (a run is cleaned as a whole), branches. Nothing that no branch holds is thrown away.
+ */
+#include "proto/lead.h"
+
+#include "common/alloc.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/taskid.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "25-em1-w2" is 25-em1 or below it; 25-em10 is not. */
+static bool
+is_below(const char *name, const char *flat)
+{
+	size_t n = strlen(flat);
+
+	return strncmp(name, flat, n) == 0 && (name[n] == '\0' || name[n] == '-');
+}
+
+/* Names in the folder of worktrees that belong to the child or below it. */
+static char **
+find_worktrees(const char *state_dir, const char *flat)
+{
+	char *dir = xasprintf("%s/wt", state_dir);
+	char **names = xcalloc(1, sizeof(*names));
+	size_t n = 0;
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		if (!is_below(entry->d_name, flat))
+			continue;
+		names = xrealloc(names, (n + 2) * sizeof(*names));
+		names[n++] = xstrdup(entry->d_name);
+		names[n] = NULL;
+	}
+	if (d != NULL)
+		closedir(d);
+	free(dir);
+	return names;
+}
+
+/* Work saved when the task was once stopped went on from there: with the task integrated nothing of it is missing. */
+static int
+drop_saved(struct role *r, const char *name, struct err *e)
+{
+	char *ref = xasprintf("refs/orch/wip/%s", name);
+	char oid[GIT_OID_HEX];
+	int rc = git_resolve(&r->git, ref, oid, e);
+
+	if (rc == 0)
+		rc = git_update_ref(&r->git, ref, NULL, oid, "integrated", e);
+	free(ref);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* What is in it and in no commit is saved first. */
+static int
+sweep_worktree(struct role *r, const char *name, bool integrated, struct err *e)
+{
+	char *path = xasprintf("%s/wt/%s", r->assign->state_dir, name);
+	bool saved = false;
+	int rc = git_save_wip(&r->git, path, name, NULL, &saved, NULL, e);
+
+	if (rc == 0 && saved) {
+		log_info("uncommitted work of %s is kept in refs/orch/wip/%s", name, name);
+		link_event(r->link, "saved", "uncommitted work of %s is kept in refs/orch/wip/%s", name, name);
+	} else if (rc == 0 && integrated) {
+		rc = drop_saved(r, name, e);
+	}
+	if (rc == 0)
+		rc = git_worktree_remove(&r->git, path, e);
+	free(path);
+	return rc;
+}
+
+/* A lead's own worktree, where it planned and merged, holds nobody's work. */
+static int
+sweep_worktrees(struct role *r, const struct team_child *c, const char *flat, struct err *e)
+{
+	char **names = find_worktrees(r->assign->state_dir, flat);
+	bool integrated = c->state == TEAM_INTEGRATED, lead = taskid_level(c->task) < 2;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && names[i] != NULL; i++) {
+		if (lead && strcmp(names[i], flat) == 0) {
+			char *path = xasprintf("%s/wt/%s", r->assign->state_dir, flat);
+
+			rc = git_worktree_remove(&r->git, path, e);
+			free(path);
+		} else {
+			rc = sweep_worktree(r, names[i], integrated, e);
+		}
+	}
+	strv_free(names);
+	return rc;
+}
+
+/* The branches of the child and below it, full names, children before parents; strv_free. */
+static int
+find_branches(struct role *r, const char *branch, char ***refs, struct err *e)
+{
+	char *own = xasprintf("refs/heads/%s", branch), *below = xasprintf("refs/heads/%s-w*", branch), *save, *line;
+	struct git_out out = {0};
+	char **list = xcalloc(1, sizeof(*list));
+	size_t n = 0;
+	int rc = git_run(&r->git, 0, &out, e, "for-each-ref", "--sort=-refname", "--format=%(refname)", own, below, NULL);
+
+	if (rc == 0) {
+		for (line = strtok_r(out.out, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+			list = xrealloc(list, (n + 2) * sizeof(*list));
+			list[n++] = xstrdup(line);
+			list[n] = NULL;
+		}
+		git_out_clear(&out);
+	}
+	free(own);
+	free(below);
+	if (rc < 0)
+		strv_free(list);
+	else
+		*refs = list;
+	return rc;
+}
+
+/* Does a branch or a saved ref other than this one hold the commit? 1, 0 or -errno. */
+static int
+is_held(struct role *r, const char *ref, const char *tip, struct err *e)
+{
+	struct git_out out = {0};
+	char *save, *line;
+	int rc = git_run(&r->git, 0, &out, e, "for-each-ref", "--contains", tip, "--format=%(refname)", "refs/heads/",
+	    "refs/orch/wip/", NULL);
+
+	if (rc < 0)
+		return rc;
+	for (line = strtok_r(out.out, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		if (strcmp(line, ref) != 0)
+			rc = 1;
+	git_out_clear(&out);
+	return rc;
+}
+
+/* flat: the task's name for the saved ref. */
+static int
+sweep_branch(struct role *r, const char *ref, const char *flat, struct err *e)
+{
+	const char *branch = ref + strlen("refs/heads/");
+	char tip[GIT_OID_HEX];
+	int rc = git_resolve(&r->git, ref, tip, e);
+
+	if (rc == 0)
+		rc = is_held(r, ref, tip, e);
+	if (rc == 0) {
+		char *wip = xasprintf("refs/orch/wip/%s", flat);
+
+		rc = git_update_ref(&r->git, wip, tip, NULL, "work of a task that has ended", e);
+		if (rc == 0)
+			link_event(r->link, "saved", "the commits of %s are kept in %s", branch, wip);
+		free(wip);
+	}
+	return rc < 0 ? rc : git_update_branch(&r->git, branch, NULL, tip, e);
+}
+
+static int
+sweep_branches(struct role *r, const char *branch, const char *flat, struct err *e)
+{
+	char **refs;
+	int rc = find_branches(r, branch, &refs, e);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; rc == 0 && refs[i] != NULL; i++) {
+		/* What follows the child's branch name is what follows its task's: "-w2". */
+		char *name = xasprintf("%s%s", flat, refs[i] + strlen("refs/heads/") + strlen(branch));
+
+		rc = sweep_branch(r, refs[i], name, e);
+		free(name);
+	}
+	strv_free(refs);
+	return rc;
+}
+
+int
+lead_sweep(struct role *r, const struct team_child *c, struct err *e)
+{
+	char flat[TASKID_MAX], *task = xstrdup(c->task), *branch = xstrdup(c->branch);
+	int rc;
+
+	taskid_flat(flat, task);
+	rc = sweep_worktrees(r, c, flat, e);
+	if (rc == 0 && branch != NULL && *branch != '\0')
+		rc = sweep_branches(r, branch, flat, e);
+	if (rc < 0 && rc != -ECANCELED)
+		err_prefix(e, rc, "cleaning up behind %s", task);
+	free(task);
+	free(branch);
+	return rc;
+}

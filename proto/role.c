@@ -1,0 +1,236 @@
+/* role: set-up, end and shared requests of director, em and worker (see role.h). */
+#include "proto/role.h"
+
+#include "common/agent.h"
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/taskid.h"
+#include "common/text.h"
+#include "proto/perms.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEAM_WAIT_MS 10000
+#define LINK_FD 3
+
+static void
+on_msg(void *arg, const struct msg *m)
+{
+	struct role *r = arg;
+	struct err e = {{0}};
+
+	if (m->id == MSG_CHILD) {
+		if (team_apply(&r->team, &m->child, &e) < 0)
+			log_warn("a CHILD was ignored: %s", e.msg);
+	} else if (m->id == MSG_END) {
+		r->team.complete = true;
+		r->team.changed = true;
+	} else if (m->id == MSG_STOP) {
+		r->cancel_asked = m->stop.cancelled;
+	}
+}
+
+/* The environment of this task's agents and gates: who they work for, and no way up into orchd. */
+static char **
+make_env(const struct role *r)
+{
+	const char *instance = getenv("ORCH_INSTANCE");
+	char *extra[5] = {0};
+	size_t n = 0;
+	char **env;
+
+	extra[n++] = xasprintf("ORCH_ROLE=%s", perms_who_name(r->kind->who));
+	extra[n++] = xasprintf("ORCH_TASK=%s", r->assign->task);
+	extra[n++] = xasprintf("ORCH_TASK_KEY=%s", r->assign->key == NULL ? "" : r->assign->key);
+	if (instance != NULL)
+		extra[n++] = xasprintf("ORCH_INSTANCE=%s", instance);
+	env = agent_env(&r->conf, r->assign->state_dir, (const char *const *)extra);
+	for (size_t i = 0; i < n; i++)
+		free(extra[i]);
+	return env;
+}
+
+static int
+open_role(struct role *r, struct err *e)
+{
+	const struct link_ops ops = {.on_msg = on_msg, .arg = r};
+	int rc;
+
+	rc = link_open(&r->link, &r->loop, r->kind->who, &ops, &r->assign, e);
+	if (rc < 0)
+		return rc;
+	if (!taskid_valid(r->assign->task))
+		return err_set(e, -EINVAL, "orchd assigned a task with a bad id: %s", r->assign->task);
+	rc = conf_thaw(&r->conf, r->assign->options_json, e);
+	if (rc == 0)
+		rc = json_to_strv(r->assign->owns_json, &r->owns, e);
+	if (rc < 0)
+		return rc;
+	log_set_level((enum log_level)log_level_parse(r->conf.log));
+	git_init(&r->git, &r->loop, r->assign->git_dir);
+	r->env = make_env(r);
+	r->worktree = taskid_worktree(r->assign->state_dir, r->assign->task);
+	if (r->assign->session != NULL)
+		snprintf(r->session, sizeof(r->session), "%s", r->assign->session);
+	return 0;
+}
+
+static void
+close_role(struct role *r)
+{
+	link_free(r->link);
+	team_clear(&r->team);
+	git_clear(&r->git);
+	conf_clear(&r->conf);
+	strv_free(r->owns);
+	strv_free(r->env);
+	free(r->worktree);
+	loop_clear(&r->loop);
+}
+
+static void
+save_work(struct role *r)
+{
+	const char *why = link_stop_reason(r->link);
+
+	log_info("stopping: %s", why == NULL ? "asked to" : why);
+	if (r->kind->stopped == NULL)
+		return;
+	r->loop.stop_masked++;
+	r->kind->stopped(r);
+	r->loop.stop_masked--;
+}
+
+static int
+serve(const struct role_kind *kind)
+{
+	struct role r = {.kind = kind};
+	struct err e = {{0}};
+	int rc;
+
+	if (loop_init(&r.loop) < 0)
+		fatal("cannot set up the event loop");
+	conf_init(&r.conf);
+	rc = loop_own_descendants(&r.loop);
+	if (rc < 0)
+		err_sys(&e, rc, "cannot become the reaper of its agents");
+	else
+		rc = open_role(&r, &e);
+	if (rc == 0) {
+		log_info("serving %s, %s", r.assign->task, r.assign->state);
+		rc = kind->run(&r, &e);
+	}
+	if (rc == -ECANCELED)
+		save_work(&r);
+	else if (rc < 0)
+		log_error("%s", e.msg[0] != '\0' ? e.msg : strerror(-rc));
+	close_role(&r);
+	return rc < 0 && rc != -ECANCELED ? 1 : 0;
+}
+
+static bool
+has_link(void)
+{
+	struct stat st;
+
+	return fstat(LINK_FD, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+int
+role_main(int argc, char **argv, const struct role_kind *kind)
+{
+	log_init(kind->program);
+	if (argc > 1) {
+		if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+			fputs(kind->usage, stdout);
+			return 0;
+		}
+		if (strcmp(argv[1], "--version") == 0) {
+			printf("%s %s\n", kind->program, ORCH_VERSION);
+			return 0;
+		}
+		fprintf(stderr, "%s: unknown argument %s: see %s --help\n", kind->program, argv[1], kind->program);
+		return 2;
+	}
+	if (!has_link()) {
+		fprintf(stderr, "%s is started by orchd, with a socket on fd 3: use orchctl run\n", kind->program);
+		return 2;
+	}
+	return serve(kind);
+}
+
+int
+role_await_team(struct role *r, struct err *e)
+{
+	int rc = loop_wait(&r->loop, &r->team.complete, clock_now_ms() + TEAM_WAIT_MS);
+
+	if (rc == -ETIMEDOUT)
+		err_set(e, rc, "orchd did not tell the children of %s within %d s", r->assign->task, TEAM_WAIT_MS / 1000);
+	return rc;
+}
+
+int
+role_note(struct role *r, const struct msg_note *note, struct err *e)
+{
+	const struct msg m = {.id = MSG_NOTE, .note = *note};
+
+	return link_call(r->link, &m, NULL, e);
+}
+
+/* Other parties' words fit for the wire; a required text is never empty. */
+static char *
+words(const char *s, size_t max)
+{
+	if (s == NULL || *s == '\0')
+		s = "no reason was given";
+	return text_utf8(s, strlen(s), max);
+}
+
+int
+role_fail(struct role *r, const char *task, const char *reason, struct err *e)
+{
+	char *why = words(reason, TEXT_MAX - 1);
+	const struct msg m = {.id = MSG_FAIL, .fail = {.task = task, .reason = why}};
+	int rc;
+
+	log_warn("%s cannot be done: %s", task, why);
+	rc = link_call(r->link, &m, NULL, e);
+	free(why);
+	return rc;
+}
+
+int
+role_rework(struct role *r, const char *task, const char *reason, const char *evidence, const char *merge_from,
+    struct err *e)
+{
+	char *why = words(reason, TEXT_MAX - 1), *what = words(evidence, EVIDENCE_MAX - 1);
+	const struct msg m = {.id = MSG_REWORK,
+	    .rework = {.task = task, .reason = why, .evidence = what, .merge_from = merge_from}};
+	int rc;
+
+	log_info("%s goes back to work: %s", task, why);
+	rc = link_call(r->link, &m, NULL, e);
+	free(why);
+	free(what);
+	return rc;
+}
+
+int
+role_attempt_failed(struct role *r, const char *reason, struct err *e)
+{
+	char *why = words(reason, TEXT_MAX - 1);
+	const struct msg m = {.id = MSG_ATTEMPT_FAILED, .attempt_failed = {.reason = why}};
+	int rc;
+
+	log_warn("attempt %llu failed: %s", (unsigned long long)r->assign->attempt, why);
+	rc = link_call(r->link, &m, NULL, e);
+	free(why);
+	return rc;
+}

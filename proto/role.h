@@ -1,0 +1,83 @@
+/*
+ * role: what director, em and worker have in common as programs: options, the link to orchd, the run's options,
+ * the repository, and the few requests that all of them make. A role's own main.c names its kind and nothing
+ * more.
+ */
+#ifndef ORCH_PROTO_ROLE_H
+#define ORCH_PROTO_ROLE_H
+
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/git.h"
+#include "common/loop.h"
+#include "proto/link.h"
+#include "proto/messages.h"
+#include "proto/team.h"
+
+#include <stdbool.h>
+
+/* What a role's run() returns when orchd has been told how its task stands and nothing is left to do. */
+#define ROLE_OVER 1
+
+struct role;
+
+struct role_kind {
+	const char *program; /* "orch-em" */
+	enum proto_who who;
+	const char *usage; /* the whole text of --help */
+	/*
+	 * The work. 0 or ROLE_OVER: exit 0. -ECANCELED: asked to stop; stopped() and exit 0. Any other
+	 * -errno: e is logged, exit 1, and orchd starts the role again.
+	 */
+	int (*run)(struct role *r, struct err *e);
+	void (*stopped)(struct role *r); /* optional: saves the work; runs with the stop masked */
+};
+
+struct role {
+	const struct role_kind *kind;
+	struct loop loop;
+	struct link *link;
+	const struct msg_assign *assign; /* owned by the link */
+	struct conf conf;
+	struct git git; /* of the repository */
+	char **owns;    /* what the task may change */
+	char **env;     /* of agents and gates */
+	char *worktree; /* the task's own */
+	struct team team;
+	bool cancel_asked; /* the last STOP was the run's cancellation */
+
+	/* Of the agent's session: see proto/attempt. */
+	char session[NAME_MAX_BYTES];
+	uint64_t cost_uusd, tokens_in, tokens_out; /* of sessions before the present one */
+};
+
+/* The program, from options to exit status: 0, 1 (orchd is to try again), 2 (wrong usage). */
+int role_main(int argc, char **argv, const struct role_kind *kind);
+
+/* Waits (10 s) until orchd has told all children that exist. */
+int role_await_team(struct role *r, struct err *e);
+
+/*
+ * Requests about tasks; texts are cut to what the schema allows and may be any bytes. All return as
+ * link_call() does. session: also the one that SUBMITs and NOTEs speak of.
+ */
+int role_note(struct role *r, const struct msg_note *note, struct err *e);
+int role_fail(struct role *r, const char *task, const char *reason, struct err *e);
+int role_rework(struct role *r, const char *task, const char *reason, const char *evidence, const char *merge_from,
+    struct err *e);
+int role_attempt_failed(struct role *r, const char *reason, struct err *e);
+
+/* The tip of a branch; -ENOENT (and no sentence) when there is no such branch. */
+int role_branch_tip(struct role *r, const char *branch, char oid[GIT_OID_HEX], struct err *e);
+
+/*
+ * Opens the task's own branch: found with the base that orchd knows, or made at the tip of the parent's branch, with
+ * that tip noted as the base first. A branch that is there without a known base is somebody else's: -EEXIST with
+ * a sentence.
+ */
+int role_open_branch(struct role *r, char base[GIT_OID_HEX], struct err *e);
+
+/* PROJECT_DIRECTION.md and CLAUDE.md as they are in commit, each under its name; NULL when neither is there. */
+char *role_context(struct role *r, const char *commit);
+
+#endif
