@@ -69,8 +69,8 @@ on_retry(struct watch *w, const struct stream_event *ev)
 	if (ev->http_status != 0)
 		snprintf(status, sizeof(status), "HTTP %d", ev->http_status);
 	text = xasprintf("the agent's endpoint: %s%s%s; retry %llu of %llu in %llu ms", status,
-	    ev->error == NULL ? "" : ", ", ev->error == NULL ? "" : ev->error, (unsigned long long)ev->attempt,
-	    (unsigned long long)ev->max, (unsigned long long)ev->delay_ms);
+	    ev->error == NULL ? "" : ", ", ev->error == NULL ? "" : ev->error,
+	    (unsigned long long)ev->attempt, (unsigned long long)ev->max, (unsigned long long)ev->delay_ms);
 	if (!w->told_retry) {
 		char *line = text_line(text, TEXT_MAX - 1);
 		const struct msg m = {.id = MSG_EVENT, .event = {.kind = "retry", .text = line}};
@@ -93,7 +93,8 @@ on_event(void *arg, const struct stream_event *ev)
 			set_doing(w, xstrdup(ev->text));
 		break;
 	case STREAM_TOOL:
-		set_doing(w, xasprintf("%s %s", ev->tool == NULL ? "tool" : ev->tool, ev->text == NULL ? "" : ev->text));
+		set_doing(w, xasprintf("%s %s", ev->tool == NULL ? "tool" : ev->tool,
+				 ev->text == NULL ? "" : ev->text));
 		break;
 	case STREAM_RETRYING:
 		on_retry(w, ev);
@@ -114,7 +115,8 @@ run_once(struct role *r, const struct attempt *a, const char *prompt, bool resum
     struct err *e)
 {
 	const struct msg_assign *as = r->assign;
-	char *home = taskid_home(as->state_dir, as->task), *log_path = taskid_agent_log(as->log_dir, as->task);
+	char *home = taskid_home(as->state_dir, as->task),
+	     *log_path = taskid_agent_log(as->log_dir, as->task);
 	struct watch w = {.role = r};
 	const struct agent_spec spec = {
 	    .program = r->conf.agent,
@@ -181,7 +183,8 @@ attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, st
 		if (rc < 0 || o->end != AGENT_SESSION_GONE)
 			goto out;
 		log_info("session %s is gone: starting afresh", r->session);
-		link_event(r->link, "session", "the agent has lost its session %s: it starts afresh", r->session);
+		link_event(
+		    r->link, "session", "the agent has lost its session %s: it starts afresh", r->session);
 		r->cost_uusd += o->cost_uusd;
 		r->tokens_in += o->tokens_in;
 		r->tokens_out += o->tokens_out;

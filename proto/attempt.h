@@ -1,6 +1,6 @@
 /*
- * attempt: one run of the agent for a role's own task, with what orchd is told meanwhile: the session before it
- * starts, what it is doing (at most four times a second), its first retry, tokens and cost at its end.
+ * attempt: one run of the agent for a role's own task, with what orchd is told meanwhile: the session before
+ * it starts, what it is doing (at most four times a second), its first retry, tokens and cost at its end.
  */
 #ifndef ORCH_PROTO_ATTEMPT_H
 #define ORCH_PROTO_ATTEMPT_H
@@ -18,7 +18,8 @@ struct attempt {
 
 /*
  * Runs it in the task's session, or a new one when there is none or the agent has lost it. 0 with o filled
- * (agent_outcome_clear), whatever the outcome; -errno with e, and o empty; -ECANCELED when a stop was asked for.
+ * (agent_outcome_clear), whatever the outcome; -errno with e, and o empty; -ECANCELED when a stop was asked
+ * for.
  */
 int attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, struct err *e);
 

@@ -29,7 +29,8 @@ tell_integrated(struct lead *ld, const struct team_child *c, const char *head, s
 	return link_call(ld->role->link, &m, NULL, e);
 }
 
-/* What orchd is to know of a merge; a conflict or a red gate sends the child back with our tip to merge first. */
+/* What orchd is to know of a merge; a conflict or a red gate sends the child back with our tip to merge
+ * first. */
 static int
 answer(struct lead *ld, const char *task, const struct integrate_result *res, struct err *e)
 {
@@ -52,8 +53,8 @@ answer(struct lead *ld, const char *task, const struct integrate_result *res, st
 }
 
 /*
- * An answer that orchd refuses is forgiven when the child has changed under us (it was cancelled): its CHILD came
- * before the refusal. Anything else is a fault, and starting again from what orchd knows is the cure.
+ * An answer that orchd refuses is forgiven when the child has changed under us (it was cancelled): its CHILD
+ * came before the refusal. Anything else is a fault, and starting again from what orchd knows is the cure.
  */
 static int
 settle(struct lead *ld, const char *task, uint64_t submitted_at, int rc, struct err *e)
@@ -145,7 +146,8 @@ lead_serve(struct lead *ld, struct err *e)
 			rc = clean_child(ld, c, e);
 			break;
 		case TEAM_WAIT:
-			link_doing(r->link, "waiting for %zu of %zu tasks", team_count(&r->team).open, r->team.count);
+			link_doing(r->link, "waiting for %zu of %zu tasks", team_count(&r->team).open,
+			    r->team.count);
 			rc = loop_wait(&r->loop, &r->team.changed, -1);
 			break;
 		case TEAM_DONE:

@@ -1,9 +1,9 @@
 /*
- * lead: the craft that director and EM share at two levels: get a plan, have a child task added for each of its
- * items, take what the children submit into the own branch, clean up behind those that have ended.
+ * lead: the craft that director and EM share at two levels: get a plan, have a child task added for each of
+ * its items, take what the children submit into the own branch, clean up behind those that have ended.
  *
- * Every step looks at what is there (children, git) and may be repeated; nothing is remembered between two runs
- * of the process.
+ * Every step looks at what is there (children, git) and may be repeated; nothing is remembered between two
+ * runs of the process.
  */
 #ifndef ORCH_PROTO_LEAD_H
 #define ORCH_PROTO_LEAD_H
@@ -25,8 +25,8 @@ struct lead {
 void lead_clear(struct lead *ld);
 
 /*
- * Fills plan and plan_json from what orchd has, or from the planning agent, which reads commit in a detached worktree.
- * 0; ROLE_OVER when there is none to be had and orchd knows it; -errno.
+ * Fills plan and plan_json from what orchd has, or from the planning agent, which reads commit in a detached
+ * worktree. 0; ROLE_OVER when there is none to be had and orchd knows it; -errno.
  */
 int lead_plan(struct lead *ld, const char *commit, struct err *e);
 
@@ -38,8 +38,8 @@ int lead_staff(struct lead *ld, struct err *e);
 int lead_add(struct lead *ld, const struct msg_task_add *task, struct err *e);
 
 /*
- * Integrates and cleans up until every child has ended and nothing is left of any; then removes the own worktree.
- * 0 or -errno; -ECANCELED also for the run's cancellation: see role->cancel_asked.
+ * Integrates and cleans up until every child has ended and nothing is left of any; then removes the own
+ * worktree. 0 or -errno; -ECANCELED also for the run's cancellation: see role->cancel_asked.
  */
 int lead_serve(struct lead *ld, struct err *e);
 
@@ -47,8 +47,8 @@ int lead_serve(struct lead *ld, struct err *e);
 int lead_remove_worktree(struct lead *ld, struct err *e);
 
 /*
- * Removes worktrees and branches of a child that has ended and of all below it. Work that no branch holds is kept
- * as refs/orch/wip/<flat task id>.
+ * Removes worktrees and branches of a child that has ended and of all below it. Work that no branch holds is
+ * kept as refs/orch/wip/<flat task id>.
  */
 int lead_sweep(struct role *r, const struct team_child *c, struct err *e);
 

@@ -1,6 +1,7 @@
 /*
- * lead_sweep: what an ended child leaves behind, and its own children with it when it did not live to clean up:
- * worktrees, homes stay (a run is cleaned as a whole), branches. Nothing that no branch holds is thrown away.
+ * lead_sweep: what an ended child leaves behind, and its own children with it when it did not live to clean
+ * up: worktrees, homes stay (a run is cleaned as a whole), branches. Nothing that no branch holds is thrown
+ * away.
  */
 #include "proto/lead.h"
 
@@ -47,7 +48,8 @@ find_worktrees(const char *state_dir, const char *flat)
 	return names;
 }
 
-/* Work saved when the task was once stopped went on from there: with the task integrated nothing of it is missing. */
+/* Work saved when the task was once stopped went on from there: with the task integrated nothing of it is
+ * missing. */
 static int
 drop_saved(struct role *r, const char *name, struct err *e)
 {
@@ -71,7 +73,8 @@ sweep_worktree(struct role *r, const char *name, bool integrated, struct err *e)
 
 	if (rc == 0 && saved) {
 		log_info("uncommitted work of %s is kept in refs/orch/wip/%s", name, name);
-		link_event(r->link, "saved", "uncommitted work of %s is kept in refs/orch/wip/%s", name, name);
+		link_event(
+		    r->link, "saved", "uncommitted work of %s is kept in refs/orch/wip/%s", name, name);
 	} else if (rc == 0 && integrated) {
 		rc = drop_saved(r, name, e);
 	}
@@ -107,14 +110,17 @@ sweep_worktrees(struct role *r, const struct team_child *c, const char *flat, st
 static int
 find_branches(struct role *r, const char *branch, char ***refs, struct err *e)
 {
-	char *own = xasprintf("refs/heads/%s", branch), *below = xasprintf("refs/heads/%s-w*", branch), *save, *line;
+	char *own = xasprintf("refs/heads/%s", branch), *below = xasprintf("refs/heads/%s-w*", branch), *save,
+	     *line;
 	struct git_out out = {0};
 	char **list = xcalloc(1, sizeof(*list));
 	size_t n = 0;
-	int rc = git_run(&r->git, 0, &out, e, "for-each-ref", "--sort=-refname", "--format=%(refname)", own, below, NULL);
+	int rc = git_run(
+	    &r->git, 0, &out, e, "for-each-ref", "--sort=-refname", "--format=%(refname)", own, below, NULL);
 
 	if (rc == 0) {
-		for (line = strtok_r(out.out, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+		for (line = strtok_r(out.out, "\n", &save); line != NULL;
+		     line = strtok_r(NULL, "\n", &save)) {
 			list = xrealloc(list, (n + 2) * sizeof(*list));
 			list[n++] = xstrdup(line);
 			list[n] = NULL;
@@ -136,8 +142,8 @@ is_held(struct role *r, const char *ref, const char *tip, struct err *e)
 {
 	struct git_out out = {0};
 	char *save, *line;
-	int rc = git_run(&r->git, 0, &out, e, "for-each-ref", "--contains", tip, "--format=%(refname)", "refs/heads/",
-	    "refs/orch/wip/", NULL);
+	int rc = git_run(&r->git, 0, &out, e, "for-each-ref", "--contains", tip, "--format=%(refname)",
+	    "refs/heads/", "refs/orch/wip/", NULL);
 
 	if (rc < 0)
 		return rc;

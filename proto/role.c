@@ -156,11 +156,13 @@ role_main(int argc, char **argv, const struct role_kind *kind)
 			printf("%s %s\n", kind->program, ORCH_VERSION);
 			return 0;
 		}
-		fprintf(stderr, "%s: unknown argument %s: see %s --help\n", kind->program, argv[1], kind->program);
+		fprintf(stderr, "%s: unknown argument %s: see %s --help\n", kind->program, argv[1],
+		    kind->program);
 		return 2;
 	}
 	if (!has_link()) {
-		fprintf(stderr, "%s is started by orchd, with a socket on fd 3: use orchctl run\n", kind->program);
+		fprintf(stderr, "%s is started by orchd, with a socket on fd 3: use orchctl run\n",
+		    kind->program);
 		return 2;
 	}
 	return serve(kind);
@@ -172,7 +174,8 @@ role_await_team(struct role *r, struct err *e)
 	int rc = loop_wait(&r->loop, &r->team.complete, clock_now_ms() + TEAM_WAIT_MS);
 
 	if (rc == -ETIMEDOUT)
-		err_set(e, rc, "orchd did not tell the children of %s within %d s", r->assign->task, TEAM_WAIT_MS / 1000);
+		err_set(e, rc, "orchd did not tell the children of %s within %d s", r->assign->task,
+		    TEAM_WAIT_MS / 1000);
 	return rc;
 }
 
@@ -207,8 +210,8 @@ role_fail(struct role *r, const char *task, const char *reason, struct err *e)
 }
 
 int
-role_rework(struct role *r, const char *task, const char *reason, const char *evidence, const char *merge_from,
-    struct err *e)
+role_rework(struct role *r, const char *task, const char *reason, const char *evidence,
+    const char *merge_from, struct err *e)
 {
 	char *why = words(reason, TEXT_MAX - 1), *what = words(evidence, EVIDENCE_MAX - 1);
 	const struct msg m = {.id = MSG_REWORK,

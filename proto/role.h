@@ -1,7 +1,7 @@
 /*
- * role: what director, em and worker have in common as programs: options, the link to orchd, the run's options,
- * the repository, and the few requests that all of them make. A role's own main.c names its kind and nothing
- * more.
+ * role: what director, em and worker have in common as programs: options, the link to orchd, the run's
+ * options, the repository, and the few requests that all of them make. A role's own main.c names its kind and
+ * nothing more.
  */
 #ifndef ORCH_PROTO_ROLE_H
 #define ORCH_PROTO_ROLE_H
@@ -63,21 +63,18 @@ int role_await_team(struct role *r, struct err *e);
  */
 int role_note(struct role *r, const struct msg_note *note, struct err *e);
 int role_fail(struct role *r, const char *task, const char *reason, struct err *e);
-int role_rework(struct role *r, const char *task, const char *reason, const char *evidence, const char *merge_from,
-    struct err *e);
+int role_rework(struct role *r, const char *task, const char *reason, const char *evidence,
+    const char *merge_from, struct err *e);
 int role_attempt_failed(struct role *r, const char *reason, struct err *e);
 
 /* The tip of a branch; -ENOENT (and no sentence) when there is no such branch. */
 int role_branch_tip(struct role *r, const char *branch, char oid[GIT_OID_HEX], struct err *e);
 
 /*
- * Opens the task's own branch: found with the base that orchd knows, or made at the tip of the parent's branch, with
- * that tip noted as the base first. A branch that is there without a known base is somebody else's: -EEXIST with
- * a sentence.
+ * Opens the task's own branch: found with the base that orchd knows, or made at the tip of the parent's
+ * branch, with that tip noted as the base first. A branch that is there without a known base is somebody
+ * else's: the task FAILs with a sentence and ROLE_OVER is returned.
  */
 int role_open_branch(struct role *r, char base[GIT_OID_HEX], struct err *e);
-
-/* PROJECT_DIRECTION.md and CLAUDE.md as they are in commit, each under its name; NULL when neither is there. */
-char *role_context(struct role *r, const char *commit);
 
 #endif

@@ -2,14 +2,11 @@
 #include "proto/role.h"
 
 #include "common/alloc.h"
-#include "common/text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CONTEXT_FILE_MAX (48 * 1024)
 
 int
 role_branch_tip(struct role *r, const char *branch, char oid[GIT_OID_HEX], struct err *e)
@@ -24,9 +21,24 @@ role_branch_tip(struct role *r, const char *branch, char oid[GIT_OID_HEX], struc
 	return rc;
 }
 
+static int
+refuse_branch(struct role *r, struct err *e)
+{
+	const struct msg_assign *a = r->assign;
+	char *why =
+	    xasprintf("branch %s exists and is not of this run: rename or delete it (git branch -m %s NEW), "
+		      "then orchctl retry %s",
+		a->branch, a->branch, a->task);
+	int rc = role_fail(r, a->task, why, e);
+
+	free(why);
+	return rc < 0 ? rc : ROLE_OVER;
+}
+
 /*
- * The base is noted before the branch exists: whoever finds a branch and a base continues, and one that finds a
- * base alone (the branch was not made, or went when the task had ended) starts from the parent's tip of today.
+ * The base is noted before the branch exists: whoever finds a branch and a base continues, and one that finds
+ * a base alone (the branch was not made, or went when the task had ended) starts from the parent's tip of
+ * today.
  */
 static int
 make_branch(struct role *r, char base[GIT_OID_HEX], struct err *e)
@@ -59,37 +71,7 @@ role_open_branch(struct role *r, char base[GIT_OID_HEX], struct err *e)
 	if (rc < 0)
 		return rc;
 	if (a->base == NULL || *a->base == '\0')
-		return err_set(e, -EEXIST,
-		    "branch %s exists and is not of this run: rename or delete it (git branch -m %s NEW), then "
-		    "orchctl retry %s",
-		    a->branch, a->branch, a->task);
+		return refuse_branch(r, e);
 	snprintf(base, GIT_OID_HEX, "%s", a->base);
 	return 0;
-}
-
-char *
-role_context(struct role *r, const char *commit)
-{
-	static const char *const names[] = {"PROJECT_DIRECTION.md", "CLAUDE.md"};
-	char *all = NULL;
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		char *spec = xasprintf("%s:%s", commit, names[i]), *text, *longer;
-		struct git_out out = {0};
-
-		if (git_run(&r->git, GIT_ANY_EXIT, &out, NULL, "cat-file", "blob", spec, NULL) < 0 || out.code != 0 ||
-		    out.size == 0) {
-			git_out_clear(&out);
-			free(spec);
-			continue;
-		}
-		text = text_utf8(out.out, out.size, CONTEXT_FILE_MAX);
-		longer = xasprintf("%s%s:\n\n%s\n", all == NULL ? "" : all, names[i], text);
-		free(all);
-		all = longer;
-		free(text);
-		git_out_clear(&out);
-		free(spec);
-	}
-	return all;
 }
