@@ -40,10 +40,11 @@ static void
 unchanged(const struct judge_facts *f, struct judgement *j)
 {
 	j->reason = xstrdup("the agent changed nothing");
-	j->evidence = xasprintf(
-	    "Nothing in the worktree differs from commit %.12s, where the task begins. What is ignored by git does not "
-	    "count, and neither does what was done outside the worktree. Do the task now; when it is impossible, "
-	    "say why as your last words.",
+	j->evidence = xasprintf("Nothing in the worktree differs from commit %.12s, where the task begins. "
+				"What is ignored by git does not "
+				"count, and neither does what was done outside the worktree. Do the task "
+				"now; when it is impossible, "
+				"say why as your last words.",
 	    f->base);
 }
 
@@ -54,10 +55,11 @@ marked(const struct judge_facts *f, struct judgement *j)
 	char *list = list_paths(f->marked, PATHS_SHOWN, "  ", "\n");
 
 	j->reason = xasprintf("conflict markers were left in %s", brief);
-	j->evidence = xasprintf("Your branch was merged with the work of others, and these files still have conflict "
-				"markers (lines that begin with <<<<<<<):\n\n%s\n\nResolve each conflict so that both "
-				"sides' intentions are kept, and remove the markers.",
-	    list);
+	j->evidence =
+	    xasprintf("Your branch was merged with the work of others, and these files still have conflict "
+		      "markers (lines that begin with <<<<<<<):\n\n%s\n\nResolve each conflict so that both "
+		      "sides' intentions are kept, and remove the markers.",
+		list);
 	free(brief);
 	free(list);
 }
@@ -70,11 +72,12 @@ breached(const struct judge_facts *f, char *const *paths, struct judgement *j)
 	char *owns = list_paths((char *const *)f->owns, PATHS_SHOWN, "  ", "\n");
 
 	j->reason = xasprintf("changed what the task does not own: %s", brief);
-	j->evidence = xasprintf("These paths were changed, added or removed, but do not belong to this task:\n\n%s\n\n"
-				"The task owns only:\n\n%s\n\nPut them back as they were in commit %.12s (git "
-				"checkout %.12s -- PATH; remove what was not there), and do the task within what it "
-				"owns.",
-	    list, owns, f->base, f->base);
+	j->evidence =
+	    xasprintf("These paths were changed, added or removed, but do not belong to this task:\n\n%s\n\n"
+		      "The task owns only:\n\n%s\n\nPut them back as they were in commit %.12s (git "
+		      "checkout %.12s -- PATH; remove what was not there), and do the task within what it "
+		      "owns.",
+		list, owns, f->base, f->base);
 	free(brief);
 	free(list);
 	free(owns);

@@ -1,6 +1,6 @@
 /*
- * judge: whether what an agent left behind may be gated and submitted, computed from facts, never from what the
- * agent says; and the words that go with it. Pure.
+ * judge: whether what an agent left behind may be gated and submitted, computed from facts, never from what
+ * the agent says; and the words that go with it. Pure.
  */
 #ifndef ORCH_WORKER_JUDGE_H
 #define ORCH_WORKER_JUDGE_H
@@ -20,8 +20,8 @@ struct judgement {
 	char *reason, *evidence;
 };
 
-/* True when it may go on to the gate. False with j filled: nothing changed, markers left, or a breach, looked at
- * in this order. */
+/* True when it may go on to the gate. False with j filled: nothing changed, markers left, or a breach, looked
+ * at in this order. */
 bool judge(const struct judge_facts *f, struct judgement *j);
 void judgement_clear(struct judgement *j);
 
@@ -30,8 +30,8 @@ bool judge_has_marker(const char *text, size_t size);
 
 /* The message of the task's commit, with the trailers that lead back to the task. Caller frees. */
 char *judge_commit_message(const char *title, const char *task, const char *session);
-/* The first line of an agent's final words that says something, cut to what a summary may have; NULL when there is
- * none. Caller frees. */
+/* The first line of an agent's final words that says something, cut to what a summary may have; NULL when
+ * there is none. Caller frees. */
 char *judge_summary(const char *text);
 
 #endif

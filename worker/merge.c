@@ -13,7 +13,8 @@
 
 #define MERGES_LOOKED_AT "64"
 
-/* Merges two commits in memory. tree gets the result, markers and all; *conflicts the paths, NULL when none. */
+/* Merges two commits in memory. tree gets the result, markers and all; *conflicts the paths, NULL when none.
+ */
 static int
 merge_trees(struct role *r, const char *ours, const char *theirs, char tree[GIT_OID_HEX], char ***conflicts,
     struct err *e)
@@ -31,7 +32,8 @@ merge_trees(struct role *r, const char *ours, const char *theirs, char tree[GIT_
 		return rc;
 	}
 	snprintf(tree, GIT_OID_HEX, "%s", out.out);
-	for (const char *p = out.out + strlen(out.out) + 1; p < out.out + out.size && *p != '\0'; p += strlen(p) + 1) {
+	for (const char *p = out.out + strlen(out.out) + 1; p < out.out + out.size && *p != '\0';
+	     p += strlen(p) + 1) {
 		list = xrealloc(list, (n + 2) * sizeof(*list));
 		list[n++] = xstrdup(p);
 		list[n] = NULL;
@@ -73,7 +75,8 @@ merge_message(const struct role *r, const char *first_line)
 	return xasprintf("%s\n\nOrch-Task: %s\n", first_line, r->assign->task);
 }
 
-/* Commits the merge onto the branch. What an interrupted attempt left uncommitted is ours, and goes before it. */
+/* Commits the merge onto the branch. What an interrupted attempt left uncommitted is ours, and goes before
+ * it. */
 static int
 make_merge(struct role *r, const char *base, const char *from, struct err *e)
 {
@@ -125,7 +128,8 @@ merge_begin(struct role *r, char base[GIT_OID_HEX], struct err *e)
 		return rc;
 	if (rc == 0)
 		rc = make_merge(r, base, a->merge_from, e);
-	/* Until the note is stored no agent has been here since: the files follow the branch, also after a crash. */
+	/* Until the note is stored no agent has been here since: the files follow the branch, also after a
+	 * crash. */
 	if (rc >= 0)
 		rc = reset_worktree(r, e);
 	if (rc == 0)
@@ -159,8 +163,8 @@ merge_find(struct role *r, const char *base, const char *tip, struct merge *m, s
 	char *not_base = xasprintf("^%s", base), *save, tree[GIT_OID_HEX], found[GIT_OID_HEX];
 	struct git_out out = {0};
 	struct merge one = {0};
-	int rc = git_run(&r->git, 0, &out, e, "rev-list", "--merges", "--parents", "--max-count=" MERGES_LOOKED_AT, tip,
-	    not_base, NULL);
+	int rc = git_run(&r->git, 0, &out, e, "rev-list", "--merges", "--parents",
+	    "--max-count=" MERGES_LOOKED_AT, tip, not_base, NULL);
 
 	memset(m, 0, sizeof(*m));
 	free(not_base);
