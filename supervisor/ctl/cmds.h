@@ -1,0 +1,21 @@
+/* cmds: the commands' entry points, one file each (cmd_<name>.c). Each returns an exit code (enum ctl_exit).
+ */
+#ifndef ORCH_CTL_CMDS_H
+#define ORCH_CTL_CMDS_H
+
+struct ctl;
+
+int cmd_run_main(struct ctl *c); /* cmd_run is common/cmd's */
+int cmd_status(struct ctl *c);
+int cmd_logs(struct ctl *c);
+int cmd_events(struct ctl *c);
+int cmd_report(struct ctl *c);
+int cmd_diff(struct ctl *c);
+int cmd_stop(struct ctl *c);
+int cmd_restart(struct ctl *c);
+int cmd_cancel(struct ctl *c);
+int cmd_retry(struct ctl *c);
+int cmd_resume(struct ctl *c);
+int cmd_doctor(struct ctl *c);
+
+#endif

@@ -1,0 +1,344 @@
+/* live: see live.h. One loop: wait for something, reconnect if that was lost, draw, look whether it is over.
+ */
+#include "supervisor/ctl/live.h"
+
+#include "common/clock.h"
+#include "supervisor/ctl/term.h"
+#include "supervisor/ctl/tree.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REDRAW_MS 1000     /* ages grow */
+#define REDRAW_LEAST_MS 60 /* a flood of news costs no more than this many pictures */
+#define RECONNECT_MS 30000 /* how long orchd may be away */
+#define RECONNECT_PAUSE_MS 250
+#define SECOND_PRESS_MS 2000
+#define ANSWER_MS 30000
+#define SHUTDOWN_MS 120000 /* every role has its grace, one after the other at worst */
+
+struct live {
+	struct ctl *ctl;
+	const struct live_opts *o;
+	struct view view;
+	char run[128];  /* the id that is shown; "" until it is known */
+	bool wake;      /* something to look at */
+	bool attention; /* something that cannot wait for the next picture */
+	bool stale;     /* news was dropped: ask for everything again */
+	bool tty, broken;
+	int presses, other_signal;
+	struct event *winch;
+	struct term_picture picture;
+	int64_t drawn_ms;
+};
+
+static const struct view_run *
+shown_run(const struct live *v)
+{
+	return v->run[0] == '\0' ? NULL : view_run(&v->view, v->run);
+}
+
+static bool
+is_over(const struct live *v)
+{
+	const struct view_run *r = shown_run(v);
+
+	return r != NULL && r->msg != NULL && (view_run_ended(r) || r->info->stopped);
+}
+
+static void
+print_change(struct live *v, const struct view_change *ch)
+{
+	struct lines l;
+
+	lines_init(&l, 0, term_colour(stdout));
+	tree_change(ch, clock_wall_ms(), &l);
+	if (!term_print(stdout, &l))
+		v->broken = v->wake = v->attention = true;
+	lines_clear(&l);
+}
+
+static void
+on_news(void *arg, const struct msg *m)
+{
+	struct live *v = arg;
+	struct view_change ch;
+	bool ours;
+
+	v->wake = true;
+	if (m->id == MSG_EVENT_INFO)
+		return;
+	if (m->id == MSG_LOST) {
+		v->stale = v->attention = true;
+		return;
+	}
+	if (m->id == MSG_RUN_INFO && v->run[0] == '\0')
+		snprintf(v->run, sizeof(v->run), "%s", m->run_info.run);
+	if (!view_put(&v->view, m, &ch))
+		return;
+	ours = strcmp(ch.run->id, v->run) == 0;
+	if (ours && !v->tty && ch.state)
+		print_change(v, &ch);
+	if (is_over(v))
+		v->attention = true;
+}
+
+static void
+on_signal(struct loop *l, int sig, void *arg)
+{
+	struct live *v = arg;
+
+	(void)l;
+	if (sig == SIGINT)
+		v->presses++;
+	else
+		v->other_signal = sig;
+	v->wake = v->attention = true;
+}
+
+static void
+on_winch(evutil_socket_t fd, short what, void *arg)
+{
+	struct live *v = arg;
+
+	(void)fd;
+	(void)what;
+	term_resized(&v->picture, stdout);
+	v->drawn_ms = 0;
+	v->wake = true;
+}
+
+static void
+draw(struct live *v)
+{
+	const struct view_run *r = shown_run(v);
+	size_t width, height;
+	struct lines l;
+
+	v->drawn_ms = clock_now_ms();
+	if (!v->tty || r == NULL)
+		return;
+	term_size(stdout, &width, &height);
+	/* Not the last column: clearing behind a full line would take its last character. */
+	lines_init(&l, width > 1 ? width - 1 : 1, term_colour(stdout));
+	tree_draw(r, height > 1 ? height - 1 : 1, clock_wall_ms(), &l);
+	if (!term_redraw(&v->picture, stdout, &l))
+		v->broken = true;
+	lines_clear(&l);
+}
+
+static int
+subscribe(struct live *v, struct err *e)
+{
+	struct msg m = {.id = MSG_STATUS};
+
+	m.status.run = v->run[0] != '\0' ? v->run : v->o->run;
+	m.status.watch = true;
+	client_on_lost(v->ctl->client, &v->wake);
+	return client_stream(v->ctl->client, &m, on_news, v, ANSWER_MS, e);
+}
+
+static int
+try_again(struct live *v, struct err *e)
+{
+	int rc;
+
+	client_free(v->ctl->client);
+	v->ctl->client = NULL;
+	rc = client_open(&v->ctl->client, &v->ctl->loop, &v->ctl->repo, true, e);
+	return rc == 0 ? subscribe(v, e) : rc;
+}
+
+/*
+ * orchd is gone: another one is started and goes on with the run; we look at that one then. Meanwhile a
+ * signal ends every wait: there is nobody to pass a wish to.
+ */
+static int
+reconnect(struct live *v)
+{
+	struct loop *l = &v->ctl->loop;
+	int64_t deadline = clock_now_ms() + RECONNECT_MS;
+	struct err e = {""};
+	bool never = false;
+	int rc;
+
+	term_leave(&v->picture);
+	ctl_say("lost orchd (%s), connecting again", client_why(v->ctl->client));
+	l->on_signal = NULL;
+	for (;;) {
+		rc = try_again(v, &e);
+		if (rc == 0 || rc == -EREMOTEIO || rc == -ECANCELED || clock_now_ms() >= deadline)
+			break;
+		rc = loop_wait(l, &never, clock_now_ms() + RECONNECT_PAUSE_MS);
+		if (rc == -ECANCELED)
+			break;
+	}
+	l->on_signal = on_signal;
+	if (rc == 0) {
+		ctl_say("connected again");
+		return CTL_OK;
+	}
+	if (rc == -ECANCELED) {
+		ctl_say("detached; orchctl status --watch goes on looking");
+		return CTL_INTERRUPTED;
+	}
+	if (rc == -EREMOTEIO)
+		return ctl_fail(rc, &e);
+	ctl_say("%s; gave up after %d s, the run itself is kept: orchctl status --watch", e.msg,
+	    RECONNECT_MS / 1000);
+	return CTL_UNREACHABLE;
+}
+
+static int
+stop_work(struct live *v)
+{
+	struct msg m = {.id = MSG_SHUTDOWN};
+	struct err e = {""};
+	int rc;
+
+	if (client_lost(v->ctl->client)) {
+		ctl_say("orchd is gone: the run is not stopped, orchctl stop tries again");
+		return CTL_UNREACHABLE;
+	}
+	ctl_say("stopping the run; its work is saved first");
+	v->ctl->loop.on_signal = NULL; /* one more press just leaves */
+	rc = client_call(v->ctl->client, &m, NULL, NULL, SHUTDOWN_MS, &e);
+	/* orchd leaves after it, so a lost connection is an answer too. */
+	if (rc != 0 && rc != -EPIPE && rc != -ECANCELED) {
+		ctl_fail(rc, &e);
+		return CTL_INTERRUPTED;
+	}
+	ctl_say("stopped; orchctl resume goes on");
+	return CTL_INTERRUPTED;
+}
+
+static int
+interrupted(struct live *v)
+{
+	int64_t deadline;
+
+	term_leave(&v->picture);
+	if (v->other_signal != 0)
+		return 128 + v->other_signal;
+	if (!v->o->owner)
+		return CTL_INTERRUPTED;
+	ctl_say("detached; press again within %d s to stop the run", SECOND_PRESS_MS / 1000);
+	deadline = clock_now_ms() + SECOND_PRESS_MS;
+	while (v->presses == 1 && clock_now_ms() < deadline) {
+		v->attention = false;
+		loop_wait(&v->ctl->loop, &v->attention, deadline);
+	}
+	if (v->presses > 1)
+		return stop_work(v);
+	ctl_say("the run goes on: orchctl status --watch shows it, orchctl stop stops it");
+	return CTL_INTERRUPTED;
+}
+
+static int
+exit_code(const struct view_run *r)
+{
+	return strcmp(r->info->state, "complete") == 0 ? CTL_OK : CTL_FAILED;
+}
+
+static int
+finish(struct live *v)
+{
+	const struct view_run *r = shown_run(v);
+	struct lines l;
+
+	draw(v);
+	term_leave(&v->picture);
+	if (!view_run_ended(r)) {
+		ctl_say("run %s was stopped; orchctl resume %s goes on", r->id, r->id);
+		return CTL_FAILED;
+	}
+	if (v->o->print_end) {
+		lines_init(&l, 0, term_colour(stdout));
+		line_end(&l);
+		tree_end(r, &l);
+		term_print(stdout, &l);
+		lines_clear(&l);
+	}
+	return exit_code(r);
+}
+
+/* Until the next picture is due. News within REDRAW_LEAST_MS of the last one waits for it. */
+static void
+wait_for_news(struct live *v)
+{
+	struct loop *l = &v->ctl->loop;
+
+	if (loop_wait(l, &v->wake, v->tty ? v->drawn_ms + REDRAW_MS : -1) == 0 && v->tty)
+		loop_wait(l, &v->attention, v->drawn_ms + REDRAW_LEAST_MS);
+}
+
+static int
+refresh(struct live *v)
+{
+	struct err e = {""};
+	int rc;
+
+	v->stale = false;
+	rc = subscribe(v, &e);
+	return rc == 0 || client_lost(v->ctl->client) ? CTL_OK : ctl_fail(rc, &e);
+}
+
+static int
+show(struct live *v)
+{
+	struct err e = {""};
+	int rc = subscribe(v, &e);
+
+	if (rc == -EREMOTEIO || (rc < 0 && !client_lost(v->ctl->client)))
+		return ctl_fail(rc, &e);
+	for (;;) {
+		if (v->presses > 0 || v->other_signal != 0)
+			return interrupted(v);
+		if (v->broken)
+			return CTL_FAILED;
+		if (v->run[0] == '\0' && !client_lost(v->ctl->client))
+			return CTL_OK; /* no such run */
+		if (is_over(v))
+			return finish(v);
+		rc = CTL_OK;
+		if (client_lost(v->ctl->client))
+			rc = reconnect(v);
+		else if (v->stale)
+			rc = refresh(v);
+		if (rc != CTL_OK)
+			return rc;
+		draw(v);
+		v->attention = false;
+		v->wake = client_lost(v->ctl->client) || v->stale || v->presses > 0 || v->other_signal != 0 ||
+			  is_over(v);
+		wait_for_news(v);
+	}
+}
+
+int
+live_show(struct ctl *c, const struct live_opts *o, bool *found)
+{
+	struct live v = {.ctl = c, .o = o, .tty = term_can_redraw(stdout)};
+	int rc;
+
+	view_init(&v.view);
+	if (o->run != NULL)
+		snprintf(v.run, sizeof(v.run), "%s", o->run);
+	c->loop.on_signal = on_signal;
+	c->loop.arg = &v;
+	v.winch = evsignal_new(c->loop.base, SIGWINCH, on_winch, &v);
+	evsignal_add(v.winch, NULL);
+	rc = show(&v);
+	if (found != NULL)
+		*found = v.view.run_count > 0;
+	if (c->client != NULL)
+		client_on_lost(c->client, NULL);
+	event_free(v.winch);
+	c->loop.on_signal = NULL;
+	c->loop.arg = NULL;
+	view_clear(&v.view);
+	return rc;
+}

@@ -1,0 +1,130 @@
+/* preflight: see preflight.h. One JSON object in, one line of JSON out, or a sentence on stderr and exit 2.
+ */
+#include "supervisor/ctl/preflight.h"
+
+#include "common/alloc.h"
+#include "common/child.h"
+#include "common/cmd.h"
+#include "common/json.h"
+#include "common/sibling.h"
+#include "common/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define CHECK_MS 120000 /* git on a cold disk with a huge index */
+#define OUTPUT_MAX (64 * 1024)
+#define REFUSED 2
+
+static char *
+question(const struct ctl *c, const char *options_json)
+{
+	json_t *j = json_object(), *options = json_parse("options", options_json, strlen(options_json), NULL);
+	char *text;
+
+	json_object_set_new(j, "top", json_string(c->repo.top));
+	json_object_set_new(j, "git_dir", json_string(c->repo.git_dir));
+	json_object_set_new(j, "state", json_string(c->repo.state));
+	json_object_set_new(j, "worktrees", json_string(c->repo.worktrees));
+	json_object_set_new(j, "options", options);
+	text = json_text(j);
+	json_decref(j);
+	return text;
+}
+
+static bool
+is_oid(const char *s)
+{
+	size_t n = s == NULL ? 0 : strspn(s, "0123456789abcdef");
+
+	return (n == 40 || n == 64) && s[n] == '\0';
+}
+
+static int
+read_answer(struct preflight *p, const char *text, size_t size, struct err *e)
+{
+	json_t *j = json_parse("orch-director --check", text, size, e), *notes;
+	const char *base, *branch;
+	char *list;
+	int rc = 0;
+
+	if (j == NULL)
+		return -EIO;
+	base = json_str(j, "base");
+	branch = json_str(j, "base_branch");
+	notes = json_object_get(j, "notes");
+	list = notes == NULL ? NULL : json_text(notes);
+	if (!is_oid(base))
+		rc = err_set(e, -EIO, "orch-director --check named no base commit");
+	else if (list != NULL)
+		rc = json_to_strv(list, &p->notes, e);
+	if (rc == 0) {
+		strcpy(p->base, base);
+		p->base_branch = xstrdup(branch != NULL && branch[0] != '\0' ? branch : NULL);
+	}
+	free(list);
+	json_decref(j);
+	return rc;
+}
+
+/* The last line of what it said: its sentence, whatever was logged before. */
+static int
+refusal(const struct cmd_result *r, struct err *e)
+{
+	size_t n = r->err_size;
+	const char *start;
+	char status[128], *line;
+
+	while (n > 0 && strchr(" \n\r\t", r->err[n - 1]) != NULL)
+		r->err[--n] = '\0';
+	start = strrchr(r->err, '\n');
+	line = text_line(start == NULL ? r->err : start + 1, sizeof(e->msg) - 1);
+	/* Our own name comes before the sentence; its would be one too many. */
+	if (WIFEXITED(r->status) && WEXITSTATUS(r->status) == REFUSED && line[0] != '\0')
+		err_set(e, 0, "%s", strncmp(line, "orch-director: ", 15) == 0 ? line + 15 : line);
+	else if (r->timed_out)
+		err_set(
+		    e, 0, "the check before the run (orch-director --check) took over %d s", CHECK_MS / 1000);
+	else
+		err_set(e, 0, "the check before the run (orch-director --check) %s: %s",
+		    child_status_text(status, sizeof(status), r->status), line);
+	free(line);
+	return -EINVAL;
+}
+
+int
+preflight_run(struct preflight *p, struct ctl *c, const char *options_json, struct err *e)
+{
+	char *program = NULL, *in;
+	const char *argv[] = {NULL, "--check", NULL};
+	struct cmd_spec s = {
+	    .argv = argv, .out_max = OUTPUT_MAX, .err_max = OUTPUT_MAX, .timeout_ms = CHECK_MS};
+	struct cmd_result r;
+	int rc = sibling_path("orch-director", &program, e);
+
+	memset(p, 0, sizeof(*p));
+	if (rc < 0)
+		return rc;
+	in = question(c, options_json);
+	argv[0] = program;
+	s.in = in;
+	s.in_size = strlen(in);
+	rc = cmd_run(&c->loop, &s, &r, e);
+	if (rc == 0) {
+		rc = cmd_ok(&r) ? read_answer(p, r.out, r.out_size, e) : refusal(&r, e);
+		cmd_result_clear(&r);
+	}
+	free(in);
+	free(program);
+	return rc;
+}
+
+void
+preflight_clear(struct preflight *p)
+{
+	free(p->base_branch);
+	strv_free(p->notes);
+	memset(p, 0, sizeof(*p));
+}

@@ -1,0 +1,23 @@
+/*
+ * preflight: asks "orch-director --check" whether a run can start here: repository, base branch, options,
+ * agent, disk. It knows git; we do not.
+ */
+#ifndef ORCH_CTL_PREFLIGHT_H
+#define ORCH_CTL_PREFLIGHT_H
+
+#include "supervisor/ctl/ctl.h"
+
+struct preflight {
+	char base[65];     /* the commit to start from */
+	char *base_branch; /* NULL: a detached HEAD */
+	char **notes;      /* what the user should know; NULL-terminated */
+};
+
+/*
+ * options_json: frozen. 0 or -errno: -EINVAL with the check's own sentence when it refuses, another one when
+ * it could not be run, -ECANCELED on a signal. Nothing in the repository changes.
+ */
+int preflight_run(struct preflight *p, struct ctl *c, const char *options_json, struct err *e);
+void preflight_clear(struct preflight *p);
+
+#endif

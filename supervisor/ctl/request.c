@@ -1,0 +1,58 @@
+/* request: see request.h. */
+#include "supervisor/ctl/request.h"
+
+#include "common/clock.h"
+#include "common/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SHUTDOWN_MS 120000 /* every role has its grace, one after the other at worst */
+#define LEAVE_MS 10000
+
+static void
+on_ack(void *arg, const struct msg *m)
+{
+	char **text = arg;
+
+	if (m->id == MSG_ACK && m->ack.text != NULL && *text == NULL)
+		*text = text_line(m->ack.text, TEXT_MAX);
+}
+
+int
+request_send(struct ctl *c, struct msg *m, const char *what)
+{
+	char *text = NULL;
+	int rc = CTL_OK;
+
+	if (c->client == NULL)
+		rc = ctl_connect(c);
+	if (rc == CTL_OK)
+		rc = ctl_ask(c, m, on_ack, &text);
+	if (rc == CTL_OK)
+		puts(text != NULL && text[0] != '\0' ? text : what);
+	free(text);
+	return rc;
+}
+
+int
+request_shutdown(struct ctl *c, bool now)
+{
+	struct msg m = {.id = MSG_SHUTDOWN};
+	struct err e = {""};
+	bool gone = false;
+	int rc;
+
+	m.shutdown.now = now;
+	rc = client_call(c->client, &m, NULL, NULL, SHUTDOWN_MS, &e);
+	/* It leaves after the answer; when it was faster than its answer, it has left all the same. */
+	if (rc < 0 && rc != -EPIPE)
+		return ctl_fail(rc, &e);
+	client_on_lost(c->client, &gone);
+	rc = loop_wait(&c->loop, &gone, clock_now_ms() + LEAVE_MS);
+	client_on_lost(c->client, NULL);
+	client_free(c->client);
+	c->client = NULL;
+	return rc == -ECANCELED ? CTL_INTERRUPTED : CTL_OK;
+}

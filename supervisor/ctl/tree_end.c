@@ -1,0 +1,190 @@
+/* tree_end: the last words of a run (see tree.h). Every end says what is there, what is not, and what to do.
+ */
+#include "supervisor/ctl/tree.h"
+
+#include "common/clock.h"
+#include "common/taskid.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COLUMN 10
+#define MISSING_MAX 20 /* more are named by orchctl status */
+
+static void
+label(struct lines *out, const char *name)
+{
+	line_add(out, LINE_DIM, name);
+	line_to(out, COLUMN);
+}
+
+static void
+row(struct lines *out, const char *name, const char *value)
+{
+	label(out, name);
+	line_add(out, LINE_PLAIN, value);
+	line_end(out);
+}
+
+static void
+add_branch(const struct msg_run_info *i, struct lines *out)
+{
+	if (i->branch == NULL)
+		return;
+	label(out, "branch");
+	line_add(out, LINE_BOLD, i->branch);
+	if (i->base_branch != NULL) {
+		line_gap(out, 1);
+		line_addf(out, LINE_DIM, "from %s", i->base_branch);
+	}
+	line_end(out);
+}
+
+static void
+add_figures(const struct msg_run_info *i, struct lines *out)
+{
+	char text[128], a[32], b[32];
+
+	snprintf(text, sizeof(text), "%llu done, %llu failed, of %llu", (unsigned long long)i->integrated,
+	    (unsigned long long)i->failed, (unsigned long long)i->tasks);
+	row(out, "tasks", text);
+	if (i->files != 0) {
+		snprintf(text, sizeof(text), "%llu file%s, +%llu -%llu lines", (unsigned long long)i->files,
+		    i->files == 1 ? "" : "s", (unsigned long long)i->insertions,
+		    (unsigned long long)i->deletions);
+		row(out, "changes", text);
+	}
+	if (i->started_at != 0 && i->ended_at >= i->started_at)
+		row(out, "time", clock_age(text, sizeof(text), (int64_t)(i->ended_at - i->started_at)));
+	if (i->cost_uusd != 0 || i->tokens_in != 0 || i->tokens_out != 0) {
+		size_t n = 0;
+
+		if (i->cost_uusd != 0)
+			n = (size_t)snprintf(
+			    text, sizeof(text), "%s, ", line_money(a, sizeof(a), i->cost_uusd));
+		snprintf(text + n, sizeof(text) - n, "%s tokens in, %s out",
+		    line_count(a, sizeof(a), i->tokens_in), line_count(b, sizeof(b), i->tokens_out));
+		row(out, "cost", text);
+	}
+}
+
+/* A failed area is told by its failed tasks, unless it has none. */
+static bool
+is_missing(const struct view_run *r, size_t at)
+{
+	const struct view_task *t = &r->tasks[at];
+
+	if (strcmp(t->info->state, "integrated") == 0 || (t->em == 0 && t->worker == 0))
+		return false;
+	if (t->worker != 0)
+		return true;
+	for (size_t i = at + 1; i < r->count && r->tasks[i].em == t->em; i++)
+		if (strcmp(r->tasks[i].info->state, "integrated") != 0)
+			return false;
+	return true;
+}
+
+static void
+add_missing(const struct view_run *r, struct lines *out)
+{
+	size_t shown = 0, all = 0;
+
+	for (size_t n = 0; n < r->count; n++) {
+		const struct msg_task_info *i = r->tasks[n].info;
+
+		if (!is_missing(r, n) || ++all > MISSING_MAX)
+			continue;
+		label(out, shown++ == 0 ? "missing" : "");
+		line_addf(out, LINE_PLAIN, "%s ", i->task);
+		line_gap(out, 1);
+		line_add(out, tree_state_style(i->state), i->state);
+		line_gap(out, 1);
+		line_addf(out, LINE_PLAIN, "(%s)", i->title);
+		if (i->reason != NULL) {
+			line_add(out, LINE_PLAIN, ":");
+			line_gap(out, 1);
+			line_add(out, LINE_PLAIN, i->reason);
+		}
+		line_end(out);
+	}
+	if (all > shown) {
+		label(out, "");
+		line_addf(out, LINE_DIM, "... and %zu more", all - shown);
+		line_end(out);
+	}
+}
+
+/* The first refs/orch/wip/... that a reason names: work that was saved and is easily overlooked. */
+static void
+add_saved(const struct view_run *r, struct lines *out)
+{
+	static const char prefix[] = "refs/orch/wip/";
+	size_t shown = 0;
+
+	for (size_t n = 0; n < r->count && shown < MISSING_MAX; n++) {
+		const char *reason = r->tasks[n].info->reason;
+		const char *ref = reason == NULL ? NULL : strstr(reason, prefix);
+
+		if (ref == NULL)
+			continue;
+		label(out, shown++ == 0 ? "saved" : "");
+		line_addf(
+		    out, LINE_PLAIN, "%.*s", (int)strspn(ref, "abcdefghijklmnopqrstuvwxyz0123456789-/"), ref);
+		line_end(out);
+	}
+}
+
+static const struct view_task *
+first_failed(const struct view_run *r)
+{
+	for (size_t n = 0; n < r->count; n++)
+		if (is_missing(r, n) && strcmp(r->tasks[n].info->state, "failed") == 0)
+			return &r->tasks[n];
+	return NULL;
+}
+
+static void
+add_next(const struct view_run *r, struct lines *out)
+{
+	const struct msg_run_info *i = r->info;
+	const struct view_task *failed = first_failed(r);
+	size_t n = 0;
+
+	if (failed != NULL) {
+		label(out, n++ == 0 ? "next" : "");
+		line_addf(out, LINE_PLAIN, "orchctl logs %s", failed->info->task);
+		line_end(out);
+		label(out, n++ == 0 ? "next" : "");
+		line_addf(out, LINE_PLAIN, "orchctl retry %s", failed->info->task);
+		line_end(out);
+	}
+	if (i->branch != NULL && i->integrated != 0) {
+		label(out, n++ == 0 ? "next" : "");
+		line_addf(out, LINE_PLAIN, "git merge %s", i->branch);
+		line_end(out);
+	}
+	if (n == 0) {
+		label(out, "next");
+		line_addf(out, LINE_PLAIN, "orchctl logs %s", r->id);
+		line_end(out);
+	}
+}
+
+void
+tree_end(const struct view_run *r, struct lines *out)
+{
+	const struct msg_run_info *i = r->info;
+
+	line_add(out, tree_state_style(i->state), i->state);
+	line_add(out, LINE_PLAIN, ":");
+	line_gap(out, 1);
+	line_add(out, LINE_BOLD, i->title);
+	line_end(out);
+	if (i->reason != NULL && i->reason[0] != '\0')
+		row(out, "reason", i->reason);
+	add_branch(i, out);
+	add_figures(i, out);
+	add_missing(r, out);
+	add_saved(r, out);
+	add_next(r, out);
+}
