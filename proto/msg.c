@@ -1,113 +1,32 @@
 /*
- * msg: one encoder, decoder, printer and copier for all messages, driven by the field
- * descriptors that the schema's macros produce here. Adding a message touches nothing in
- * this file.
+ * msg: one encoder and one decoder for all messages, driven by the field descriptors that
+ * the schema's macros produce (proto/desc).
  */
 #include "proto/msg.h"
 
 #include "common/alloc.h"
 #include "common/text.h"
+#include "proto/desc.h"
 #include "proto/frame.h"
 #include "proto/wire.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <event2/buffer.h>
-#include <inttypes.h>
 #include <msgpack.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NEST_MAX 8  /* containers inside a field that we do not know */
-#define TEXT_CUT 60 /* bytes of a string that msg_text shows */
-
-enum kind { KIND_u64, KIND_i64, KIND_bool, KIND_str, KIND_blob };
-enum need { OPT, REQ };
-
-struct field {
-	const char *name;
-	size_t name_size;
-	enum kind kind;
-	enum need need;
-	size_t offset; /* in the message's own struct */
-	size_t max;    /* bytes; str and blob */
-};
-
-struct desc {
-	const char *name;
-	const struct field *fields;
-	size_t count;
-};
-
-/* A function each, because offsetof needs the struct's name where the field rows do not have it. */
-#define F(kind, name, need, max) {#name, sizeof(#name) - 1, KIND_##kind, need, offsetof(self, name), max},
-#define M(id, NAME, name, from, to)                                                                          \
-	static const struct desc *desc_##name(void)                                                          \
-	{                                                                                                    \
-		typedef struct msg_##name self;                                                              \
-		static const struct field fields[] = {MSG_##NAME##_FIELDS(F)};                               \
-		static const struct desc d = {#NAME, fields, sizeof(fields) / sizeof(fields[0])};            \
-		_Static_assert(sizeof(fields) / sizeof(fields[0]) <= 64, "seen is a 64-bit set");            \
-		return &d;                                                                                   \
-	}
-MESSAGE_LIST(M)
-#undef M
-#undef F
-
-static const struct desc *
-find_desc(unsigned id)
-{
-	switch (id) {
-#define M(id_, NAME, name_, from, to)                                                                        \
-	case id_:                                                                                            \
-		return desc_##name_();
-		MESSAGE_LIST(M)
-#undef M
-	}
-	return NULL;
-}
+#define NEST_MAX 8 /* containers inside a field that we do not know */
 
 const char *
 msg_name(unsigned id)
 {
-	const struct desc *d = find_desc(id);
+	const struct desc *d = desc_find(id);
 
 	return d == NULL ? NULL : d->name;
 }
 
-/* Every struct msg_<name> begins where the union does. */
-static const void *
-slot(const struct msg *m, const struct field *f)
-{
-	return (const char *)m + offsetof(struct msg, hello) + f->offset;
-}
-
-static void *
-slot_mut(struct msg *m, const struct field *f)
-{
-	return (char *)m + offsetof(struct msg, hello) + f->offset;
-}
-
 /* Encoding. */
-
-static bool
-is_absent(const struct field *f, const void *value)
-{
-	switch (f->kind) {
-	case KIND_u64:
-		return *(const uint64_t *)value == 0;
-	case KIND_i64:
-		return *(const int64_t *)value == 0;
-	case KIND_bool:
-		return !*(const bool *)value;
-	case KIND_str:
-		return *(const char *const *)value == NULL;
-	case KIND_blob:
-		return ((const struct msg_blob *)value)->data == NULL;
-	}
-	return true;
-}
 
 static int
 check_size(const struct desc *d, const struct field *f, size_t size, int code, struct err *e)
@@ -125,7 +44,7 @@ check_field(const struct desc *d, const struct field *f, const void *value, stru
 
 	if (!bytes)
 		return 0;
-	if (is_absent(f, value))
+	if (desc_absent(f, value))
 		return f->need == OPT ? 0 : err_set(e, -EINVAL, "%s: %s is missing", d->name, f->name);
 	if (f->kind == KIND_blob)
 		return check_size(d, f, ((const struct msg_blob *)value)->size, -EMSGSIZE, e);
@@ -180,16 +99,17 @@ pack_map(msgpack_packer *pk, const struct desc *d, const struct msg *m)
 	size_t present = 0;
 
 	for (size_t i = 0; i < d->count; i++)
-		present += d->fields[i].need == REQ || !is_absent(&d->fields[i], slot(m, &d->fields[i]));
+		present +=
+		    d->fields[i].need == REQ || !desc_absent(&d->fields[i], desc_slot(m, &d->fields[i]));
 	msgpack_pack_map(pk, present);
 	for (size_t i = 0; i < d->count; i++) {
 		const struct field *f = &d->fields[i];
 
-		if (f->need == OPT && is_absent(f, slot(m, f)))
+		if (f->need == OPT && desc_absent(f, desc_slot(m, f)))
 			continue;
 		msgpack_pack_str(pk, f->name_size);
 		msgpack_pack_str_body(pk, f->name, f->name_size);
-		pack_value(pk, f, slot(m, f));
+		pack_value(pk, f, desc_slot(m, f));
 	}
 }
 
@@ -215,7 +135,7 @@ write_memory(void *arg, const char *data, size_t size)
 int
 msg_encode(const struct msg *m, struct evbuffer *out, struct err *e)
 {
-	const struct desc *d = find_desc(m->id);
+	const struct desc *d = desc_find(m->id);
 	struct frame f = {.id = (uint16_t)m->id, .request = m->request};
 	struct evbuffer_iovec room;
 	msgpack_packer pk;
@@ -226,7 +146,7 @@ msg_encode(const struct msg *m, struct evbuffer *out, struct err *e)
 	if (d == NULL)
 		return err_set(e, -EINVAL, "there is no message %u", (unsigned)m->id);
 	for (size_t i = 0; i < d->count; i++) {
-		rc = check_field(d, &d->fields[i], slot(m, &d->fields[i]), e);
+		rc = check_field(d, &d->fields[i], desc_slot(m, &d->fields[i]), e);
 		if (rc < 0)
 			return rc;
 	}
@@ -305,7 +225,7 @@ wrong_type(const struct decoder *dec, const struct field *f, struct err *e)
 static int
 store(struct decoder *dec, const struct field *f, const struct wire_value *v, struct err *e)
 {
-	void *to = slot_mut(dec->m, f);
+	void *to = desc_slot_mut(dec->m, f);
 
 	switch (f->kind) {
 	case KIND_u64:
@@ -400,7 +320,7 @@ msg_decode(unsigned id, uint32_t request, const void *payload, size_t size, stru
     struct err *e)
 {
 	struct msg got = {.request = request};
-	struct decoder dec = {.desc = find_desc(id), .m = &got};
+	struct decoder dec = {.desc = desc_find(id), .m = &got};
 	struct wire w = {payload, (const unsigned char *)payload + size};
 	char *memory;
 
@@ -418,121 +338,4 @@ msg_decode(unsigned id, uint32_t request, const void *payload, size_t size, stru
 	*m = got;
 	*arena = memory;
 	return 0;
-}
-
-/* Copying. */
-
-struct msg *
-msg_dup(const struct msg *m)
-{
-	const struct desc *d = find_desc(m->id);
-	size_t size = sizeof(*m);
-	struct msg *copy;
-	char *at;
-
-	assert(d != NULL);
-	for (size_t i = 0; i < d->count; i++) {
-		const void *value = slot(m, &d->fields[i]);
-
-		if (is_absent(&d->fields[i], value))
-			continue;
-		if (d->fields[i].kind == KIND_str)
-			size += strlen(*(const char *const *)value) + 1;
-		else if (d->fields[i].kind == KIND_blob)
-			size += ((const struct msg_blob *)value)->size;
-	}
-	copy = xmalloc(size);
-	memcpy(copy, m, sizeof(*m));
-	at = (char *)(copy + 1);
-	for (size_t i = 0; i < d->count; i++) {
-		void *value = slot_mut(copy, &d->fields[i]);
-
-		if (is_absent(&d->fields[i], value))
-			continue;
-		if (d->fields[i].kind == KIND_str) {
-			const char **s = value;
-			size_t n = strlen(*s) + 1;
-
-			*s = memcpy(at, *s, n);
-			at += n;
-		} else if (d->fields[i].kind == KIND_blob) {
-			struct msg_blob *b = value;
-
-			b->data = memcpy(at, b->data, b->size);
-			at += b->size;
-		}
-	}
-	return copy;
-}
-
-/* Printing. */
-
-/* At most TEXT_CUT bytes in one line. Returns how many bytes of buf it took. */
-static size_t
-print_text(char *buf, size_t size, const char *s)
-{
-	size_t n = strlen(s), used = 0;
-	bool cut = n > TEXT_CUT;
-
-	if (cut) {
-		n = TEXT_CUT;
-		while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
-			n--; /* not in the middle of a character */
-	}
-	for (size_t i = 0; i < n && used + 1 < size; i++)
-		buf[used++] = (unsigned char)s[i] < ' ' || s[i] == 0x7f ? ' ' : s[i];
-	for (size_t i = 0; cut && i < 3 && used + 1 < size; i++)
-		buf[used++] = '.';
-	buf[used] = '\0';
-	return used;
-}
-
-static size_t
-print_value(char *buf, size_t size, const struct field *f, const void *value)
-{
-	int n = 0;
-
-	switch (f->kind) {
-	case KIND_u64:
-		n = snprintf(buf, size, "%" PRIu64, *(const uint64_t *)value);
-		break;
-	case KIND_i64:
-		n = snprintf(buf, size, "%" PRId64, *(const int64_t *)value);
-		break;
-	case KIND_bool:
-		n = snprintf(buf, size, "%s", *(const bool *)value ? "true" : "false");
-		break;
-	case KIND_str:
-		return print_text(buf, size, *(const char *const *)value);
-	case KIND_blob:
-		n = snprintf(buf, size, "(%zu bytes)", ((const struct msg_blob *)value)->size);
-		break;
-	}
-	return (size_t)n < size ? (size_t)n : size - 1;
-}
-
-const char *
-msg_text(const struct msg *m, char *buf, size_t size)
-{
-	const struct desc *d = find_desc(m->id);
-	size_t used;
-
-	if (size == 0)
-		return buf;
-	snprintf(buf, size, "%s", d == NULL ? "(no message)" : d->name);
-	used = strlen(buf);
-	if (m->request != 0) {
-		snprintf(buf + used, size - used, " request=%" PRIu32, m->request);
-		used += strlen(buf + used);
-	}
-	for (size_t i = 0; d != NULL && i < d->count && used + 1 < size; i++) {
-		const struct field *f = &d->fields[i];
-
-		if (is_absent(f, slot(m, f)))
-			continue;
-		snprintf(buf + used, size - used, " %s=", f->name);
-		used += strlen(buf + used);
-		used += print_value(buf + used, size - used, f, slot(m, f));
-	}
-	return buf;
 }
