@@ -1,6 +1,7 @@
 /*
- * control: the control socket. Accepts people's orchctl (and roles that reconnect), answers requests by a table, and pushes
- * changes to those that watch. A slow watcher loses updates, is told how many, and gets everything afresh.
+ * control: the control socket. Accepts people's orchctl (and roles that reconnect), answers requests by a
+ * table, and pushes changes to those that watch. A slow watcher loses updates, is told how many, and gets
+ * everything afresh.
  */
 #include "supervisor/daemon.h"
 
@@ -44,7 +45,7 @@ current_run(struct daemon *d)
 {
 	struct run *r, *last = NULL;
 
-	TAILQ_FOREACH(r, &d->runs, entry) {
+	TAILQ_FOREACH (r, &d->runs, entry) {
 		if (!r->stopped && run_state(r) != RUN_QUEUED && !run_state_ended(run_state(r)))
 			return r;
 		last = r;
@@ -79,7 +80,7 @@ send_run(struct client *c, uint32_t request, const struct run *r, bool with_task
 	info_run(&i, c->d, r, &m);
 	send_info(c, request, &m);
 	if (with_tasks)
-		TAILQ_FOREACH(t, &r->tasks, entry) {
+		TAILQ_FOREACH (t, &r->tasks, entry) {
 			info_task(&i, c->d, t, &m);
 			send_info(c, request, &m);
 		}
@@ -165,8 +166,8 @@ on_events(struct client *c, const struct msg *m, struct err *e)
 {
 	const struct msg_events *q = &m->events;
 	struct event_stream s = {.c = c, .request = m->request};
-	int rc = store_each_event(c->d->store, (int64_t)q->after_seq, q->run, q->task, (int64_t)q->limit, send_event,
-	    &s, e);
+	int rc = store_each_event(
+	    c->d->store, (int64_t)q->after_seq, q->run, q->task, (int64_t)q->limit, send_event, &s, e);
 
 	if (rc < 0)
 		return rc;
@@ -208,8 +209,8 @@ find_task(struct daemon *d, const char *id, struct task **task, struct run **loa
 {
 	char *run_id = xstrndup(id, strcspn(id, "/"));
 	struct run *r;
-	int rc = taskid_valid(id) ? find_run(d, run_id, &r, loaded, e) :
-				    err_set(e, -EINVAL, "\"%s\" is no run and no task", id);
+	int rc = taskid_valid(id) ? find_run(d, run_id, &r, loaded, e)
+				  : err_set(e, -EINVAL, "\"%s\" is no run and no task", id);
 
 	free(run_id);
 	if (rc < 0)
@@ -233,9 +234,9 @@ on_cancel(struct client *c, const struct msg *m, struct err *e)
 		return rc;
 	if (loaded != NULL || task_state_ended(task_state(t)) || (t->level == 0 && t->run->cancelled)) {
 		rc = err_set(e, -EALREADY, "%s is %s already", t->id,
-		    t->level == 0 ? (t->run->cancelled && loaded == NULL ? "being cancelled" :
-						run_state_name(run_state(t->run))) :
-				    task_state_name(task_state(t)));
+		    t->level == 0 ? (t->run->cancelled && loaded == NULL ? "being cancelled"
+									 : run_state_name(run_state(t->run)))
+				  : task_state_name(task_state(t)));
 		run_free(loaded);
 		return rc;
 	}
@@ -273,7 +274,7 @@ on_resume(struct client *c, const struct msg *m, struct err *e)
 	struct run *r;
 	unsigned count = 0;
 
-	TAILQ_FOREACH(r, &c->d->runs, entry) {
+	TAILQ_FOREACH (r, &c->d->runs, entry) {
 		if (!r->stopped || (m->resume.run != NULL && strcmp(r->id, m->resume.run) != 0))
 			continue;
 		r->stopped = false;
@@ -282,10 +283,10 @@ on_resume(struct client *c, const struct msg *m, struct err *e)
 		count++;
 	}
 	if (count == 0)
-		return m->resume.run == NULL ?
-			   err_set(e, -ENOENT, "no run is stopped: there is nothing to resume") :
-			   err_set(e, -ENOENT, "run %s is not stopped: there is nothing to resume", m->resume.run);
-	c->d->recheck = true;
+		return m->resume.run == NULL
+			   ? err_set(e, -ENOENT, "no run is stopped: there is nothing to resume")
+			   : err_set(e, -ENOENT, "run %s is not stopped: there is nothing to resume",
+				 m->resume.run);
 	peer_ack(c->peer, m->request, NULL);
 	return 0;
 }
@@ -382,8 +383,8 @@ on_client_pressure(struct peer *p, bool high, void *arg)
 }
 
 /*
- * A role that lost its orchd: known by pid and start time of the socket's other end, never by what it says. Its
- * connection becomes the role's own.
+ * A role that lost its orchd: known by pid and start time of the socket's other end, never by what it says.
+ * Its connection becomes the role's own.
  */
 static void
 on_client_hello(struct peer *p, const struct msg *hello, void *arg)
@@ -416,12 +417,13 @@ count_clients(const struct daemon *d)
 	const struct client *c;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(c, &d->clients, entry)
+	TAILQ_FOREACH (c, &d->clients, entry)
 		n++;
 	return n;
 }
 
-/* An agent must not steer its own supervisor: whoever descends from a role, and is not that role, is refused. */
+/* An agent must not steer its own supervisor: whoever descends from a role, and is not that role, is refused.
+ */
 static bool
 is_welcome(struct daemon *d, pid_t pid, uid_t uid)
 {
@@ -430,8 +432,8 @@ is_welcome(struct daemon *d, pid_t pid, uid_t uid)
 
 	if (uid != geteuid() && uid != 0)
 		return false;
-	TAILQ_FOREACH(r, &d->runs, entry)
-		TAILQ_FOREACH(t, &r->tasks, entry)
+	TAILQ_FOREACH (r, &d->runs, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
 			if (spawn_recognise(t, pid))
 				return true;
 	return !drain_descends_from_role(d, pid);
@@ -444,11 +446,12 @@ on_accept(evutil_socket_t listen_fd, short what, void *arg)
 	int fd = accept4((int)listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct msg hello = {.id = MSG_HELLO,
 	    .hello = {.proto = PROTO_VERSION,
-	        .role = "orchd",
-	        .version = ORCH_VERSION,
-	        .pid = (uint64_t)getpid(),
-	        .heartbeat_ms = d->conf.heartbeat_ms}};
-	struct peer_cfg cfg = {.loop = &d->loop, .fd = fd, .self = WHO_ORCHD, .them = WHO_CTL, .ops = &client_ops};
+		.role = "orchd",
+		.version = ORCH_VERSION,
+		.pid = (uint64_t)getpid(),
+		.heartbeat_ms = d->conf.heartbeat_ms}};
+	struct peer_cfg cfg = {
+	    .loop = &d->loop, .fd = fd, .self = WHO_ORCHD, .them = WHO_CTL, .ops = &client_ops};
 	struct client *c;
 	uid_t uid;
 	pid_t pid;
@@ -456,7 +459,8 @@ on_accept(evutil_socket_t listen_fd, short what, void *arg)
 	(void)what;
 	if (fd < 0)
 		return;
-	if (peer_credentials(fd, &pid, &uid) < 0 || count_clients(d) >= CLIENTS_MAX || !is_welcome(d, pid, uid)) {
+	if (peer_credentials(fd, &pid, &uid) < 0 || count_clients(d) >= CLIENTS_MAX ||
+	    !is_welcome(d, pid, uid)) {
 		log_warn("refused a connection of pid %d (uid %d)", (int)pid, (int)uid);
 		fd_close(&fd);
 		return;
@@ -492,10 +496,12 @@ control_close(struct daemon *d)
 		peer_free(c->peer);
 		client_free(c);
 	}
-	if (d->listen_ev != NULL)
-		event_free(d->listen_ev);
+	if (d->listen_ev == NULL)
+		return;
+	event_free(d->listen_ev);
 	d->listen_ev = NULL;
 	fd_close(&d->listen_fd);
+	unlink(d->repo.socket); /* we still hold the lock: it is ours */
 }
 
 static bool
@@ -528,10 +534,10 @@ push_changes(struct client *c)
 	struct task *t;
 	struct msg m;
 
-	TAILQ_FOREACH(r, &c->d->runs, entry) {
+	TAILQ_FOREACH (r, &c->d->runs, entry) {
 		if (!r->changed || !is_watched(c, r->id, NULL))
 			continue;
-		TAILQ_FOREACH(t, &r->tasks, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
 			if (t->changed) {
 				info_task(&i, c->d, t, &m);
 				push(c, &m);
@@ -549,10 +555,10 @@ control_push(struct daemon *d, struct store_event_list *events)
 	struct store_event *ev;
 	struct msg m;
 
-	TAILQ_FOREACH(c, &d->clients, entry) {
+	TAILQ_FOREACH (c, &d->clients, entry) {
 		if (!c->watching && !c->following)
 			continue;
-		TAILQ_FOREACH(ev, events, entry) {
+		TAILQ_FOREACH (ev, events, entry) {
 			if (!is_watched(c, ev->run, ev->task))
 				continue;
 			info_event(ev, &m);
@@ -568,7 +574,7 @@ control_uncork(struct daemon *d)
 {
 	struct client *c;
 
-	TAILQ_FOREACH(c, &d->clients, entry) {
+	TAILQ_FOREACH (c, &d->clients, entry) {
 		peer_uncork(c->peer);
 		peer_cork(c->peer);
 	}
@@ -579,6 +585,6 @@ control_stopped(struct daemon *d)
 {
 	struct client *c;
 
-	TAILQ_FOREACH(c, &d->clients, entry)
+	TAILQ_FOREACH (c, &d->clients, entry)
 		peer_ack(c->peer, c->shutdown_request, NULL);
 }

@@ -1,7 +1,7 @@
 /*
- * daemon: the turn of the loop. Callbacks change the model while every socket is corked; then the turn settles what follows,
- * commits it in one transaction, lets the messages go, and only then starts or stops processes. A crash at any point leaves
- * the store saying what was acknowledged, or more.
+ * daemon: the turn of the loop. Callbacks change the model while every socket is corked; then the turn
+ * settles what follows, commits it in one transaction, lets the messages go, and only then starts or stops
+ * processes. A crash at any point leaves the store saying what was acknowledged, or more.
  */
 #include "supervisor/daemon.h"
 
@@ -27,7 +27,7 @@ on_turn_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	((struct daemon *)arg)->recheck = true;
+	(void)arg; /* the turn after this callback does it */
 }
 
 static void
@@ -42,18 +42,12 @@ arm(struct daemon *d, int64_t in_ms)
 	event_add(d->turn_timer, &tv);
 }
 
-void
-daemon_wake(struct daemon *d)
-{
-	d->recheck = true;
-}
-
 static bool
 has_open_run(const struct daemon *d)
 {
 	const struct run *r;
 
-	TAILQ_FOREACH(r, &d->runs, entry)
+	TAILQ_FOREACH (r, &d->runs, entry)
 		if (!r->stopped)
 			return true;
 	return false;
@@ -78,7 +72,7 @@ next_timer_ms(struct daemon *d)
 		at = earlier(at, now + COMMIT_RETRY_MS);
 	if (d->idle_since >= 0 && !d->foreground)
 		at = earlier(at, d->idle_since + (int64_t)d->conf.linger_ms);
-	TAILQ_FOREACH(r, &d->runs, entry) {
+	TAILQ_FOREACH (r, &d->runs, entry) {
 		int64_t wake = roster_wakes_at(r);
 
 		if (wake >= 0)
@@ -93,13 +87,14 @@ stop_all(struct daemon *d)
 	struct run *r;
 	struct task *t;
 
-	TAILQ_FOREACH(r, &d->runs, entry)
-		TAILQ_FOREACH(t, &r->tasks, entry) {
+	TAILQ_FOREACH (r, &d->runs, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry) {
 			enum unit_state s = t->unit.state;
 
 			if (d->stop_now && s != UNIT_KILLED)
 				spawn_step(d, t, UNIT_EV_KILL, -1);
-			else if (s == UNIT_STARTING || s == UNIT_READY || s == UNIT_BACKOFF || s == UNIT_PARKED)
+			else if (s == UNIT_STARTING || s == UNIT_READY || s == UNIT_BACKOFF ||
+				 s == UNIT_PARKED)
 				spawn_step(d, t, UNIT_EV_STOP, -1);
 		}
 }
@@ -113,13 +108,12 @@ daemon_stop(struct daemon *d, bool now, bool keep_stopped)
 		log_info("stopping%s", now ? " at once" : "");
 	d->stop_now |= now;
 	d->stopping = true;
-	TAILQ_FOREACH(r, &d->runs, entry)
+	TAILQ_FOREACH (r, &d->runs, entry)
 		if (keep_stopped && !r->stopped && !run_state_ended(run_state(r))) {
 			r->stopped = true;
 			store_add_event(d->store, r->id, NULL, "stop", NULL, "stopped by orchctl stop");
 			effect_mark_run(d, r);
 		}
-	d->recheck = true;
 }
 
 static void
@@ -131,19 +125,9 @@ on_signal(struct loop *l, int sig, void *arg)
 	if (sig == SIGHUP)
 		return;
 	log_info("signal %d (%s)", sig, strsignal(sig));
+	if (d->front_pid > 0)
+		kill(d->front_pid, SIGTERM);
 	daemon_stop(d, d->stopping, false);
-}
-
-static void
-on_stranger(struct loop *l, pid_t pid, int status, void *arg)
-{
-	struct daemon *d = arg;
-
-	(void)l;
-	(void)pid;
-	(void)status;
-	if (d->draining)
-		d->recheck = true;
 }
 
 /* Starts what may run; each start takes a slot, so it ends. */
@@ -155,23 +139,24 @@ start_ready(struct daemon *d)
 
 	if (d->stopping)
 		return;
-	TAILQ_FOREACH(r, &d->runs, entry)
+	TAILQ_FOREACH (r, &d->runs, entry)
 		while ((t = roster_next(&d->runs, r)) != NULL)
 			spawn_step(d, t, UNIT_EV_START, -1);
 }
 
-/* Whose parents and watchers are to be told. A worker's process also decides whether its EM's tree still lives. */
+/* Whose parents and watchers are to be told. A worker's process also decides whether its EM's tree still
+ * lives. */
 static void
 tell_changes(struct daemon *d)
 {
 	struct run *r;
 	struct task *t;
 
-	TAILQ_FOREACH(r, &d->runs, entry) {
-		TAILQ_FOREACH(t, &r->tasks, entry)
+	TAILQ_FOREACH (r, &d->runs, entry) {
+		TAILQ_FOREACH (t, &r->tasks, entry)
 			if (t->changed && t->level == 2 && t->unit.state == UNIT_NONE)
 				t->parent->changed = true;
-		TAILQ_FOREACH(t, &r->tasks, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
 			if (t->changed)
 				route_tell_parent(t);
 	}
@@ -183,9 +168,9 @@ clear_changes(struct daemon *d)
 	struct run *r;
 	struct task *t;
 
-	TAILQ_FOREACH(r, &d->runs, entry) {
+	TAILQ_FOREACH (r, &d->runs, entry) {
 		r->changed = false;
-		TAILQ_FOREACH(t, &r->tasks, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
 			t->changed = false;
 	}
 }
@@ -196,8 +181,8 @@ uncork_roles(struct daemon *d)
 	struct run *r;
 	struct task *t;
 
-	TAILQ_FOREACH(r, &d->runs, entry)
-		TAILQ_FOREACH(t, &r->tasks, entry)
+	TAILQ_FOREACH (r, &d->runs, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
 			if (t->peer != NULL) {
 				peer_uncork(t->peer);
 				peer_cork(t->peer);
@@ -238,11 +223,11 @@ drop_ended(struct daemon *d)
 {
 	struct run *r, *next;
 
-	TAILQ_FOREACH_SAFE(r, &d->runs, entry, next) {
+	TAILQ_FOREACH_SAFE (r, &d->runs, entry, next) {
 		struct task *t;
 		bool busy = !run_state_ended(run_state(r));
 
-		TAILQ_FOREACH(t, &r->tasks, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
 			busy |= t->unit.state != UNIT_NONE || t->peer != NULL;
 		if (busy)
 			continue;
@@ -270,7 +255,6 @@ static void
 turn(struct daemon *d)
 {
 	do {
-		d->recheck = false;
 		drain_step(d);
 		spawn_timers(d, clock_now_ms());
 		effect_settle(d);
@@ -284,7 +268,8 @@ turn(struct daemon *d)
 	} while (store_pending(d->store, &d->runs));
 	drop_ended(d);
 	note_idle(d);
-	if (d->stopping && !spawn_any_process(d) && !d->commit_failing && !store_pending(d->store, &d->runs)) {
+	if (d->stopping && !spawn_any_process(d) && !d->commit_failing &&
+	    !store_pending(d->store, &d->runs)) {
 		control_stopped(d);
 		control_uncork(d);
 		d->finished = true;
@@ -321,7 +306,6 @@ daemon_start(struct daemon *d, struct err *e)
 	if (rc < 0)
 		return err_sys(e, rc, "cannot make an event loop");
 	d->loop.on_signal = on_signal;
-	d->loop.on_stranger = on_stranger;
 	d->loop.arg = d;
 	loop_own_descendants(&d->loop);
 	d->turn_timer = evtimer_new(d->loop.base, on_turn_timer, d);
@@ -330,7 +314,7 @@ daemon_start(struct daemon *d, struct err *e)
 	free(path);
 	if (rc == 0)
 		rc = store_load_unfinished(d->store, &d->runs, e);
-	TAILQ_FOREACH(r, &d->runs, entry)
+	TAILQ_FOREACH (r, &d->runs, entry)
 		r->daemon = d;
 	if (rc == 0)
 		rc = adopt_units(d, e);
@@ -368,7 +352,7 @@ daemon_clear(struct daemon *d)
 
 	control_close(d);
 	while ((r = TAILQ_FIRST(&d->runs)) != NULL) {
-		TAILQ_FOREACH(t, &r->tasks, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
 			if (t->peer != NULL) {
 				peer_free(t->peer);
 				t->peer = NULL;

@@ -44,7 +44,6 @@ struct daemon {
 	bool stopping;       /* TERM or SHUTDOWN: nothing new is started */
 	bool stop_now;       /* without grace */
 	bool finished;       /* the loop may end */
-	bool recheck;        /* states changed: look at the roster again */
 	bool draining;       /* orphans of dead roles are being hunted */
 	bool commit_failing; /* said once */
 	bool is_init;        /* PID 1: strangers' orphans are not ours to kill */
@@ -58,8 +57,6 @@ int daemon_start(struct daemon *d, struct err *e);
 int daemon_run(struct daemon *d); /* until finished */
 void daemon_clear(struct daemon *d);
 void daemon_stop(struct daemon *d, bool now, bool keep_stopped);
-/* Asks for a turn soon although nothing else happens (a timer of a unit changed). */
-void daemon_wake(struct daemon *d);
 
 /* effect.c: the only functions that change states; they note events and mark what must be saved and told. */
 void effect_mark_task(struct daemon *d, struct task *t);

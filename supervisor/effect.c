@@ -118,7 +118,6 @@ effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *re
 		xreplace(&t->reason, to == TASK_RUNNING || to == TASK_INTEGRATED ? NULL : reason);
 	store_add_event(d->store, t->run->id, t->id, "state", task_state_name(to), reason);
 	effect_mark_task(d, t);
-	d->recheck = true;
 	if (to == TASK_RUNNING)
 		return 0;
 	xreplace(&t->doing, NULL);
@@ -142,7 +141,6 @@ effect_run_state(struct daemon *d, struct run *r, enum run_state s, const char *
 		r->started_at = clock_wall_ms();
 	store_add_event(d->store, r->id, NULL, "state", run_state_name(s), reason);
 	effect_mark_run(d, r);
-	d->recheck = true;
 }
 
 void
@@ -193,7 +191,6 @@ effect_cancel_run(struct daemon *d, struct run *r, const char *reason)
 
 		peer_send(r->director->peer, &m, NULL);
 	}
-	d->recheck = true;
 }
 
 /* Everything above t is open again, so that t's work has somewhere to go. */
@@ -243,7 +240,6 @@ effect_retry(struct daemon *d, struct task *t, struct err *e)
 		effect_mark_task(d, r->director);
 		effect_run_state(d, r, RUN_QUEUED, "asked for by orchctl retry");
 	}
-	d->recheck = true;
 	return 0;
 }
 

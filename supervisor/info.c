@@ -32,7 +32,7 @@ info_daemon(const struct daemon *d, struct msg *m)
 	    .state_dir = d->repo.worktrees,
 	    .stopping = d->stopping,
 	};
-	TAILQ_FOREACH(r, &d->runs, entry)
+	TAILQ_FOREACH (r, &d->runs, entry)
 		m->daemon_info.runs_queued += run_state(r) == RUN_QUEUED;
 }
 
@@ -93,8 +93,8 @@ wait_reason(const struct daemon *d, const struct task *t)
 		return NULL;
 	if (!roster_slot_free(&d->runs, t))
 		return t->level == 1 ? xasprintf("waits for a free EM (limit %llu)",
-					   (unsigned long long)t->run->conf.max_ems) :
-				       xasprintf("waits for a free worker (limit %llu per EM)",
+					   (unsigned long long)t->run->conf.max_ems)
+				     : xasprintf("waits for a free worker (limit %llu per EM)",
 					   (unsigned long long)t->run->conf.max_workers_per_em);
 	return NULL;
 }

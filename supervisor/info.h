@@ -1,11 +1,13 @@
-/* info: fills the messages that tell clients about orchd, a run, a task, an event. Strings are borrowed from the model. */
+/* info: fills the messages that tell clients about orchd, a run, a task, an event. Strings are borrowed from
+ * the model. */
 #ifndef ORCH_SUPERVISOR_INFO_H
 #define ORCH_SUPERVISOR_INFO_H
 
 #include "supervisor/daemon.h"
 
 /*
- * Messages borrow from the model and from these buffers, so they are good until the next info_ call on the same struct.
+ * Messages borrow from the model and from these buffers, so they are good until the next info_ call on the
+ * same struct.
  */
 struct info {
 	char *path;

@@ -1,6 +1,6 @@
 /*
- * orchd: owns processes, limits, durable state and sockets of one repository. Runs no git, no agent, no HTTP. This file: the
- * command line, the lock that makes it the only one, and how it goes into the background.
+ * orchd: owns processes, limits, durable state and sockets of one repository. Runs no git, no agent, no HTTP.
+ * This file: the command line, the lock that makes it the only one, and how it goes into the background.
  */
 #include "common/alloc.h"
 #include "common/child.h"
@@ -63,7 +63,8 @@ parse_args(int argc, char **argv, struct options *o)
 }
 
 /*
- * The lock is held by the open file for as long as this process lives, whoever reads the pid in it. Returns the fd.
+ * The lock is held by the open file for as long as this process lives, whoever reads the pid in it. Returns
+ * the fd.
  */
 static int
 take_lock(const struct repo *repo, struct err *e)
@@ -77,8 +78,9 @@ take_lock(const struct repo *repo, struct err *e)
 		if (pread(fd, pid, sizeof(pid) - 1, 0) < 0)
 			pid[0] = '\0';
 		pid[strspn(pid, "0123456789")] = '\0';
-		rc = err_set(e, -EEXIST, "another orchd (pid %s) already serves %s; use orchctl to talk to it",
-		    pid[0] == '\0' ? "unknown" : pid, repo->git_dir);
+		rc =
+		    err_set(e, -EEXIST, "another orchd (pid %s) already serves %s; use orchctl to talk to it",
+			pid[0] == '\0' ? "unknown" : pid, repo->git_dir);
 		fd_close(&fd);
 	} else {
 		int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
@@ -113,8 +115,8 @@ open_log(const struct repo *repo, struct err *e)
 }
 
 /*
- * Forks; the parent waits until the child says that it serves, or why it does not, and exits accordingly. Returns the pipe to
- * say it on, in the child.
+ * Forks; the parent waits until the child says that it serves, or why it does not, and exits accordingly.
+ * Returns the pipe to say it on, in the child.
  */
 static int
 go_background(int log_fd)
@@ -161,7 +163,8 @@ on_front_exit(void *arg, pid_t pid, int status)
 	daemon_stop(d, false, false);
 }
 
-/* orchd run: orchctl run shows the run and gives its exit code; we serve it, and stay PID 1 if we are that. */
+/* orchd run: orchctl run shows the run and gives its exit code; we serve it, and stay PID 1 if we are that.
+ */
 static int
 start_front(struct daemon *d, char **run_args, struct err *e)
 {
@@ -184,7 +187,9 @@ start_front(struct daemon *d, char **run_args, struct err *e)
 	spec.fd_in = 0;
 	spec.fd_out = 1;
 	spec.fd_err = 2;
+	setenv("ORCH_FRONT", "1", 1); /* it must not start or look for another orchd when we leave */
 	rc = child_spawn(&spec, &d->front_pid, NULL, e);
+	unsetenv("ORCH_FRONT");
 	if (rc == 0)
 		loop_watch_child(&d->loop, d->front_pid, on_front_exit, d);
 	free(argv);

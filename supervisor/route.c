@@ -133,7 +133,6 @@ on_task_add(struct request *q)
 		return rc;
 	store_add_event(q->d->store, t->run->id, t->id, "state", "queued", t->title);
 	effect_mark_task(q->d, t);
-	q->d->recheck = true;
 	q->ack_text = xstrdup(id);
 	return 0;
 }

@@ -416,7 +416,6 @@ spawn_step(struct daemon *d, struct task *t, enum unit_event ev, int exit_code)
 	}
 	if (t->unit.state != before) {
 		t->changed = t->run->changed = true;
-		d->recheck = true;
 	}
 	if (act & UNIT_DO_PARKED)
 		tell_parked(d, t);
@@ -430,7 +429,6 @@ spawn_step(struct daemon *d, struct task *t, enum unit_event ev, int exit_code)
 		drain_start(d);
 	if (act & UNIT_DO_GIVE_UP)
 		give_up(d, t);
-	daemon_wake(d);
 }
 
 void

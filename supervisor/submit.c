@@ -99,7 +99,6 @@ submit_run(struct daemon *d, const struct msg_run_submit *m, struct run **out, u
 	store_add_event(d->store, r->id, NULL, "state", "queued", r->title);
 	effect_mark_task(d, t);
 	effect_mark_run(d, r);
-	d->recheck = true;
 	*out = r;
 	return 0;
 }
