@@ -20,26 +20,31 @@ struct link;
 
 struct link_ops {
 	/* Anything but HELLO, ASSIGN (see link_open) and answers: CHILD, END, STOP. m is borrowed. STOP has
-	 * been applied to the loop already. */
+	 * been applied to the loop already, unless it says cancelled: that does not stop the loop. It may be
+	 * called before link_open has returned, but not before ASSIGN came. */
 	void (*on_msg)(void *arg, const struct msg *m);
 	void *arg;
 };
 
 /*
- * Takes over fd 3, exchanges HELLOs and waits for ASSIGN (10 s). *assign is owned by the link.
+ * Takes over fd 3, waits for orchd's HELLO, answers it with ours, and waits for ASSIGN (10 s in all).
+ * *assign is owned by the link; the ASSIGN of a reconnect is ignored, but for cancelled, which is set in
+ * *assign and told to on_msg as a STOP. ops is kept, not copied.
  * -errno with a sentence when there is no orchd on fd 3 ("orch-em is started by orchd").
  * The control socket's path and the reconnect identity come from ASSIGN and the environment
- * (ORCH_SOCKET, ORCH_TASK).
+ * (ORCH_SOCKET, ORCH_TASK). ORCH_ALONE_MS replaces LINK_ALONE_MS, for tests.
  */
 int link_open(struct link **out, struct loop *loop, enum proto_who self, const struct link_ops *ops,
     const struct msg_assign **assign, struct err *e);
+/* Top level only: writes what is queued, for 1.5 s at most. */
 void link_free(struct link *k);
 
 /*
- * Sends m as a request and waits for its answer. 0 after ACK (text, when not NULL, gets a copy of
- * the ACK's text or NULL; the caller frees it). A negative errno and the sentence after ERROR. -ECANCELED
- * when a stop was asked for in the meantime (the request is still delivered if it can be). m->request is
- * chosen here.
+ * Sends m as a request and waits for its answer, over reconnects (then it is sent again). 0 after ACK (text,
+ * when not NULL, gets a copy of the ACK's text or NULL; the caller frees it). A negative errno and the
+ * sentence after ERROR. -ECANCELED when a stop was asked for in the meantime (the request is still delivered
+ * if it can be) or before (then it is not sent), unless the loop's stop_masked holds it off; also when orchd
+ * stays lost. m->request is chosen here.
  */
 int link_call(struct link *k, const struct msg *m, char **text, struct err *e);
 
