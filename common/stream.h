@@ -1,7 +1,8 @@
 /*
  * stream: reads an agent's stdout, newline-delimited JSON as "claude -p --output-format stream-json" writes
  * it, in pieces of any size, and gives events. Tolerant: what is not JSON or not known is counted and
- * skipped, a line over the limit is dropped and counted. Pure; no clock, no fds.
+ * skipped, a line over the limit is dropped and counted. What only JavaScript takes for text (bad UTF-8, NUL,
+ * half a surrogate pair) is replaced, so that a tool's output cannot hide a line. Pure; no clock, no fds.
  */
 #ifndef ORCH_COMMON_STREAM_H
 #define ORCH_COMMON_STREAM_H
@@ -52,13 +53,16 @@ struct stream {
 	struct stream_result result;
 	char session[128];
 	uint64_t lines, garbage, too_long, retries;
-	unsigned open_tools; /* tool_use without its tool_result yet */
+	unsigned open_tools; /* tool_use without its tool_result yet; tools of subagents do not count: the
+				tool that started the subagent is open as long as they */
 	int last_retry_status;
 	char last_tool[64];
 	/* private */
 	char *line;
 	size_t used, room;
 	bool dropping;
+	char message[64];      /* id of the assistant's last message */
+	uint64_t last_attempt; /* of the last retry: long waits repeat it */
 	void (*fn)(void *arg, const struct stream_event *ev);
 	void *arg;
 };
