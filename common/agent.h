@@ -22,7 +22,7 @@ enum agent_access { AGENT_READ_ONLY, AGENT_FULL };
 struct agent_spec {
 	const char *program;    /* conf agent */
 	const char *cwd;        /* the worktree */
-	const char *home;       /* private folder of the task (made 0700): HOME below it, TMPDIR short */
+	const char *home;       /* private folder of the task (made 0700): HOME is home/ in it */
 	const char *const *env; /* from agent_env(); the scrubbed environment without HOME and TMPDIR */
 	const char *prompt;
 	enum agent_access access;
@@ -60,17 +60,22 @@ struct agent_outcome {
 	int64_t duration_ms;
 };
 
-/* 0 with o filled; -ECANCELED when a stop interrupted it (its tree is gone then too, o->session is set). */
+/*
+ * 0 with o filled; -ECANCELED when a stop interrupted it (its tree is gone then too, o is filled). Clear o
+ * after either. Where the loop owns its descendants, all of them are gone on return.
+ */
 int agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, struct err *e);
 void agent_outcome_clear(struct agent_outcome *o);
+/* The TMPDIR that belongs to spec.home; whoever removes home removes it too. Caller frees. */
+char *agent_tmpdir(const char *home);
 const char *agent_end_name(enum agent_end end);
 
 /*
  * The environment of agents and gates, complete but for HOME and TMPDIR: allow-listed variables of ours
  * (PATH, LANG, LC_*, TZ, TERM, USER, LOGNAME, SHELL, proxies, SSL_CERT_*), then extra ("NAME=value",
  * NULL-terminated, may be NULL), then conf's agent_env. Never GITHUB_TOKEN, GH_TOKEN, CLAUDE_CONFIGS,
- * CLAUDECODE*, ORCH_* but ORCH_AGENT_*, ORCH_INSTANCE, ORCH_TASK. GIT_CEILING_DIRECTORIES is set to ceiling.
- * Fresh vector (strv_free).
+ * CLAUDECODE*, ORCH_* but ORCH_AGENT_*, ORCH_INSTANCE, ORCH_TASK, ORCH_TASK_KEY, ORCH_ROLE.
+ * GIT_CEILING_DIRECTORIES is set to ceiling. Fresh vector (strv_free).
  */
 struct conf;
 char **agent_env(const struct conf *c, const char *ceiling, const char *const *extra);

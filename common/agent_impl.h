@@ -1,0 +1,42 @@
+/* agent_impl: what the files of the agent runner share; for nobody else. */
+#ifndef ORCH_COMMON_AGENT_IMPL_H
+#define ORCH_COMMON_AGENT_IMPL_H
+
+#include "common/agent.h"
+
+#define AGENT_STDERR_MAX 4096
+
+/* Why we ended it, or did not have to. */
+enum agent_stop {
+	AGENT_STOP_NONE, /* it ended by itself */
+	AGENT_STOP_LINGER,
+	AGENT_STOP_SILENT,
+	AGENT_STOP_TIMEOUT,
+	AGENT_STOP_CANCEL,
+};
+
+/* What was seen of an attempt that is over; judged and explained from this alone. */
+struct agent_record {
+	struct stream stream;
+	int status; /* as waitpid gave it */
+	enum agent_stop stopped;
+	bool killed; /* TERM was not enough */
+	int64_t start_ms, last_ms, end_ms;
+	char last[256]; /* its last event, in words */
+	uint64_t retry_attempt, retry_max;
+	char retry_error[64];
+	char err[AGENT_STDERR_MAX + 1]; /* stderr's tail */
+	size_t err_size;
+};
+
+/* How it is called: argv and environment for one attempt, both fresh vectors, and its folders made. 0, or
+ * -errno with a sentence. */
+int agent_prepare(const struct agent_spec *s, char ***argv, char ***env, struct err *e);
+
+/* Fills end, reason and what the result says. */
+void agent_judge(const struct agent_spec *s, const struct agent_record *r, struct agent_outcome *o);
+
+/* The text by which a program says that a session to resume is not there. */
+const char *agent_gone_text(void);
+
+#endif
