@@ -13,6 +13,42 @@ trim_newlines(char *s)
 		s[--n] = '\0';
 }
 
+/* Cuts s to at most n bytes, at a UTF-8 character. */
+static void
+cut(char *s, size_t n)
+{
+	if (strlen(s) <= n)
+		return;
+	while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
+		n--;
+	s[n] = '\0';
+}
+
+static void
+format(struct err *e, const char *fmt, va_list ap)
+{
+	if (vsnprintf(e->msg, sizeof(e->msg), fmt, ap) >= (int)sizeof(e->msg))
+		cut(e->msg, sizeof(e->msg) - 4); /* the last character may be half of one */
+}
+
+/* Appends ": why". The reason is what a person acts on: when both are too long, the words before it are cut.
+ */
+static void
+append(struct err *e, const char *why)
+{
+	size_t room = sizeof(e->msg) - 1, want = strlen(why) + 2;
+
+	if (want > room / 2)
+		want = room / 2;
+	if (strlen(e->msg) + want > room) {
+		cut(e->msg, room - want - 3);
+		strcat(e->msg, "...");
+	}
+	room = sizeof(e->msg) - strlen(e->msg);
+	if (snprintf(e->msg + strlen(e->msg), room, ": %s", why) >= (int)room)
+		cut(e->msg, sizeof(e->msg) - 4);
+}
+
 int
 err_set(struct err *e, int code, const char *fmt, ...)
 {
@@ -21,7 +57,7 @@ err_set(struct err *e, int code, const char *fmt, ...)
 	if (e == NULL)
 		return code;
 	va_start(ap, fmt);
-	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+	format(e, fmt, ap);
 	va_end(ap);
 	trim_newlines(e->msg);
 	return code;
@@ -31,15 +67,13 @@ int
 err_sys(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
-	size_t n;
 
 	if (e == NULL)
 		return code;
 	va_start(ap, fmt);
-	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+	format(e, fmt, ap);
 	va_end(ap);
-	n = strlen(e->msg);
-	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerror(-code));
+	append(e, strerror(-code));
 	return code;
 }
 
@@ -48,15 +82,13 @@ err_prefix(struct err *e, int code, const char *fmt, ...)
 {
 	struct err old;
 	va_list ap;
-	size_t n;
 
 	if (e == NULL)
 		return code;
 	old = *e;
 	va_start(ap, fmt);
-	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+	format(e, fmt, ap);
 	va_end(ap);
-	n = strlen(e->msg);
-	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", old.msg);
+	append(e, old.msg);
 	return code;
 }
