@@ -108,12 +108,17 @@ fd_read_all(int fd, size_t max, char **data, size_t *size)
 int
 fd_read_file(const char *path, size_t max, char **data, size_t *size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* Opening a FIFO that somebody planted must not wait for a writer; reading one that has a writer may.
+	 */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int rc;
 
 	if (fd < 0)
 		return -errno;
-	rc = fd_read_all(fd, max, data, size);
+	if (fcntl(fd, F_SETFL, 0) < 0)
+		rc = -errno;
+	else
+		rc = fd_read_all(fd, max, data, size);
 	fd_close(&fd);
 	return rc;
 }
@@ -141,7 +146,7 @@ fd_mkdirs(const char *path, mode_t mode)
 {
 	char *copy = xstrdup(path);
 	struct stat st;
-	int rc = 0;
+	int rc = path[0] == '\0' ? -ENOENT : 0;
 
 	for (char *p = copy + 1; rc == 0; p++) {
 		char c = *p;
