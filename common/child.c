@@ -109,14 +109,20 @@ child_spawn(const struct child_spec *s, pid_t *pid_out, int *exec_fd, struct err
 {
 	int report[2], code = 0, rc;
 	pid_t parent = getpid(), pid;
+	sigset_t all, mask;
 	ssize_t n;
 
 	rc = fd_pipe(report, false);
 	if (rc < 0)
 		return err_sys(e, rc, "cannot start %s", s->argv[0]);
+	/* Until the child has reset them, our handlers would run in it and write to our loop's own pipe. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
 	pid = fork();
+	rc = pid < 0 ? -errno : 0;
+	if (pid != 0)
+		sigprocmask(SIG_SETMASK, &mask, NULL);
 	if (pid < 0) {
-		rc = -errno;
 		fd_close(&report[0]);
 		fd_close(&report[1]);
 		return err_sys(e, rc, "cannot start %s", s->argv[0]);
@@ -135,7 +141,8 @@ child_spawn(const struct child_spec *s, pid_t *pid_out, int *exec_fd, struct err
 	n = fd_read(report[0], &code, sizeof(code));
 	fd_close(&report[0]);
 	if (n == (ssize_t)sizeof(code)) {
-		waitpid(pid, NULL, 0);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
 		return err_sys(e, -code, "cannot start %s", s->argv[0]);
 	}
 	*pid_out = pid;

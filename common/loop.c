@@ -82,6 +82,22 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	loop_reap(arg);
 }
 
+/* libevent's default clock is coarse (4 ms): a deadline would end a little early, and its caller wait again.
+ */
+static struct event_base *
+new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config == NULL)
+		return NULL;
+	if (event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
 int
 loop_init(struct loop *l)
 {
@@ -90,7 +106,7 @@ loop_init(struct loop *l)
 	memset(l, 0, sizeof(*l));
 	TAILQ_INIT(&l->children);
 	signal(SIGPIPE, SIG_IGN);
-	l->base = event_base_new();
+	l->base = new_base();
 	if (l->base == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < sizeof(loop_signals) / sizeof(loop_signals[0]); i++) {
