@@ -18,6 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define KILL_WAIT_MS 5000
+#define DRAIN_TURNS 128 /* * 16 KiB: more than a pipe holds (1 MiB at most, pipe(7)) */
+
 /* One output pipe: keeps the first or the last max bytes. */
 struct sink {
 	int fd;
@@ -28,12 +31,14 @@ struct sink {
 };
 
 struct running {
+	pid_t pid;
+	int exec_fd; /* gives EOF at exec, or why it failed */
 	struct sink out, err;
 	int in_fd;
 	struct event *in_ev;
 	const char *in;
 	size_t in_left;
-	bool exited;
+	bool exited, timed_out;
 	int status;
 };
 
@@ -64,12 +69,13 @@ sink_add(struct sink *k, const char *data, size_t n)
 	k->size += n;
 }
 
+/* Reads what is there, but never for ever: who floods must not keep the loop from its timers. */
 static void
 sink_drain(struct sink *k)
 {
 	char buf[16384];
 
-	while (k->fd >= 0) {
+	for (int turns = 0; k->fd >= 0 && turns < DRAIN_TURNS; turns++) {
 		ssize_t n = fd_read(k->fd, buf, sizeof(buf));
 
 		if (n == -EAGAIN)
@@ -175,7 +181,7 @@ open_input(struct running *run, struct loop *l, const struct cmd_spec *s, int *r
 int
 cmd_sweep(struct loop *l)
 {
-	int64_t deadline = clock_now_ms() + 5000;
+	int64_t deadline = clock_now_ms() + KILL_WAIT_MS;
 	const bool never = false;
 
 	while (proc_kill_descendants(NULL, NULL) > 0) {
@@ -206,6 +212,7 @@ static void
 finish(struct running *run, const struct cmd_spec *s, struct cmd_result *r)
 {
 	r->status = run->status;
+	r->timed_out = run->timed_out;
 	r->truncated = run->out.truncated;
 	r->out = run->out.data;
 	r->out_size = run->out.size;
@@ -215,15 +222,31 @@ finish(struct running *run, const struct cmd_spec *s, struct cmd_result *r)
 	r->err[r->err_size] = '\0';
 }
 
-int
-cmd_run(struct loop *l, const struct cmd_spec *s, struct cmd_result *r, struct err *e)
+/* Opens what the command needs into cs and run. */
+static int
+open_ends(struct running *run, struct loop *l, const struct cmd_spec *s, struct child_spec *cs, struct err *e)
 {
-	struct running run = {.in_fd = -1, .out.fd = -1, .err.fd = -1};
-	struct cmd_result result = {0};
+	int rc = open_input(run, l, s, &cs->fd_in);
+
+	if (rc == 0)
+		rc = sink_open(&run->out, l, s->out_max, s->merge_err, &cs->fd_out);
+	if (rc == 0 && !s->merge_err)
+		rc = sink_open(&run->err, l, s->err_max, true, &cs->fd_err);
+	if (rc < 0)
+		return err_sys(e, rc, "cannot start %s", s->argv[0]);
+	if (s->lock_path != NULL) {
+		cs->lock_fd = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (cs->lock_fd < 0)
+			return err_sys(e, -errno, "cannot open %s", s->lock_path);
+	}
+	return 0;
+}
+
+static int
+start(struct running *run, struct loop *l, const struct cmd_spec *s, struct err *e)
+{
 	struct child_spec cs;
-	int64_t start = clock_now_ms();
-	int exec_fd = -1, rc, wait_rc;
-	pid_t pid = -1;
+	int rc, err_fd;
 
 	child_spec_init(&cs);
 	cs.argv = s->argv;
@@ -231,71 +254,82 @@ cmd_run(struct loop *l, const struct cmd_spec *s, struct cmd_result *r, struct e
 	cs.cwd = s->cwd;
 	cs.session = true;
 	cs.death_signal = SIGKILL;
-	rc = open_input(&run, l, s, &cs.fd_in);
+	rc = open_ends(run, l, s, &cs, e);
+	err_fd = cs.fd_err;
+	if (s->merge_err)
+		cs.fd_err = cs.fd_out;
 	if (rc == 0)
-		rc = sink_open(&run.out, l, s->out_max, s->merge_err, &cs.fd_out);
-	if (rc == 0 && !s->merge_err)
-		rc = sink_open(&run.err, l, s->err_max, true, &cs.fd_err);
-	if (rc == 0 && s->lock_path != NULL) {
-		cs.lock_fd = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		if (cs.lock_fd < 0)
-			rc = err_sys(e, -errno, "cannot open %s", s->lock_path);
-	}
-	if (rc == 0) {
-		int err_fd = cs.fd_err;
-
-		if (s->merge_err)
-			cs.fd_err = cs.fd_out;
-		rc = child_spawn(&cs, &pid, &exec_fd, e);
-		cs.fd_err = err_fd;
-	} else if (e != NULL && e->msg[0] == '\0') {
-		err_sys(e, rc, "cannot start %s", s->argv[0]);
-	}
+		rc = child_spawn(&cs, &run->pid, &run->exec_fd, e);
 	fd_close(&cs.fd_in);
 	fd_close(&cs.fd_out);
-	fd_close(&cs.fd_err);
+	fd_close(&err_fd);
 	fd_close(&cs.lock_fd);
-	if (rc < 0)
-		goto out;
+	return rc;
+}
 
-	loop_watch_child(l, pid, on_exit_status, &run);
-	wait_rc = loop_wait(l, &run.exited, s->timeout_ms > 0 ? start + s->timeout_ms : -1);
-	if (!run.exited) {
-		kill(-pid, SIGKILL);
-		l->stop_masked++;
-		rc = loop_wait(l, &run.exited, clock_now_ms() + 5000);
-		l->stop_masked--;
-		assert(rc == 0);
-		result.timed_out = wait_rc == -ETIMEDOUT;
+/*
+ * Waits for its end, and makes one. 0, also when it was late; -ECANCELED; -ETIMEDOUT when it cannot even be
+ * killed: it is stuck in the kernel, and we have other things to do.
+ */
+static int
+wait_for_end(struct running *run, struct loop *l, int64_t deadline_ms)
+{
+	int rc = loop_wait(l, &run->exited, deadline_ms), stuck;
+
+	if (run->exited)
+		return rc;
+	run->timed_out = rc == -ETIMEDOUT;
+	kill(-run->pid, SIGKILL);
+	kill(run->pid, SIGKILL); /* it may not lead its session yet */
+	l->stop_masked++;
+	stuck = loop_wait(l, &run->exited, clock_now_ms() + KILL_WAIT_MS);
+	l->stop_masked--;
+	if (!run->exited) {
+		loop_unwatch_child(l, run->pid);
+		return stuck;
 	}
-	if (l->reaper)
-		cmd_sweep(l);
-	sink_drain(&run.out);
-	if (!s->merge_err)
-		sink_drain(&run.err);
-	rc = wait_rc == -ETIMEDOUT ? 0 : wait_rc;
+	return run->timed_out ? 0 : rc;
+}
+
+static void
+close_ends(struct running *run)
+{
+	if (run->in_ev != NULL)
+		event_free(run->in_ev);
+	fd_close(&run->in_fd);
+	fd_close(&run->exec_fd);
+	sink_close(&run->out);
+	sink_close(&run->err);
+}
+
+int
+cmd_run(struct loop *l, const struct cmd_spec *s, struct cmd_result *r, struct err *e)
+{
+	struct running run = {.pid = -1, .in_fd = -1, .exec_fd = -1, .out.fd = -1, .err.fd = -1};
+	int64_t began = clock_now_ms();
+	int rc = start(&run, l, s, e);
+
 	if (rc == 0) {
-		rc = exec_error(exec_fd);
+		loop_watch_child(l, run.pid, on_exit_status, &run);
+		rc = wait_for_end(&run, l, s->timeout_ms > 0 ? began + s->timeout_ms : -1);
+		if (l->reaper)
+			cmd_sweep(l);
+		sink_drain(&run.out);
+		sink_drain(&run.err);
 		if (rc < 0)
+			err_set(e, rc, "%s %s", s->argv[0],
+			    rc == -ETIMEDOUT ? "does not end, not even when killed" : "was interrupted");
+		else if ((rc = exec_error(run.exec_fd)) < 0)
 			err_sys(e, rc, "cannot start %s", s->argv[0]);
-	} else {
-		err_sys(e, rc, "%s was interrupted", s->argv[0]);
 	}
-out:
-	if (run.in_ev != NULL)
-		event_free(run.in_ev);
-	fd_close(&run.in_fd);
-	fd_close(&exec_fd);
-	sink_close(&run.out);
-	sink_close(&run.err);
+	close_ends(&run);
 	if (rc < 0) {
 		free(run.out.data);
 		free(run.err.data);
 		return rc;
 	}
-	finish(&run, s, &result);
-	result.duration_ms = clock_now_ms() - start;
-	*r = result;
+	finish(&run, s, r);
+	r->duration_ms = clock_now_ms() - began;
 	return 0;
 }
 
