@@ -67,6 +67,14 @@ int git_remove_tree(struct git *g, const char *path, struct err *e);
 int git_content_tree(struct git *wt, const char *index, const char *start, const char *base,
     char tree[GIT_OID_HEX], struct git_notes *n, struct err *e);
 
+/* Writes <folder>/<name> with one line in it. */
+int git_write_line(const char *folder, const char *name, const char *line, struct err *e);
+/* The HEAD of a worktree as its file has it ("ref: refs/heads/...", or an id). Fresh; NULL: git could not
+ * read it. */
+char *git_admin_head(const char *admin);
+/* Like git_resolve, but oid becomes "" where there is no such commit. */
+int git_resolve_if_any(struct git *g, const char *rev, char oid[GIT_OID_HEX], struct err *e);
+
 bool git_is_folder(const char *path); /* a folder, not a link to one */
 
 #endif

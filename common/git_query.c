@@ -52,6 +52,18 @@ git_resolve(struct git *g, const char *rev, char oid[GIT_OID_HEX], struct err *e
 }
 
 int
+git_resolve_if_any(struct git *g, const char *rev, char oid[GIT_OID_HEX], struct err *e)
+{
+	struct err why = {0};
+	int rc = git_resolve(g, rev, oid, &why);
+
+	if (rc == 0)
+		return 0;
+	oid[0] = '\0';
+	return rc == -ENOENT ? 0 : err_set(e, rc, "%s", why.msg);
+}
+
+int
 git_tree(struct git *g, const char *commit, char oid[GIT_OID_HEX], struct err *e)
 {
 	return resolve(g, commit, "tree", oid, e);

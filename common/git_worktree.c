@@ -78,8 +78,8 @@ holds_line(const char *admin, const char *name, const char *line)
 	return same;
 }
 
-static int
-write_line(const char *folder, const char *name, const char *line, struct err *e)
+int
+git_write_line(const char *folder, const char *name, const char *line, struct err *e)
 {
 	char *path = xasprintf("%s/%s", folder, name), *text = xasprintf("%s\n", line);
 	int rc = fd_write_file(path, text, strlen(text), 0644);
@@ -89,6 +89,28 @@ write_line(const char *folder, const char *name, const char *line, struct err *e
 	free(path);
 	free(text);
 	return rc;
+}
+
+char *
+git_admin_head(const char *admin)
+{
+	static const char ref[] = "ref: refs/";
+	char *path = xasprintf("%s/HEAD", admin), *text = NULL;
+	bool valid = false;
+
+	if (fd_read_file(path, PATH_MAX, &text, NULL) == 0) {
+		size_t hex = strspn(text, "0123456789abcdef");
+
+		text[strcspn(text, "\r\n")] = '\0';
+		valid = strncmp(text, ref, sizeof(ref) - 1) == 0 ||
+			((hex == 40 || hex == 64) && text[hex] == '\0');
+	}
+	free(path);
+	if (!valid) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
 int
@@ -161,12 +183,12 @@ git_admin_repair(const char *real, const char *admin, struct git_notes *n, struc
 		goto links;
 	}
 	if (rc == 0)
-		rc = write_line(real, ".git", line, e);
+		rc = git_write_line(real, ".git", line, e);
 links:
 	if (rc == 0 && !holds_line(admin, "gitdir", dotgit))
-		rc = write_line(admin, "gitdir", dotgit, e);
+		rc = git_write_line(admin, "gitdir", dotgit, e);
 	if (rc == 0 && !holds_line(admin, "commondir", "../.."))
-		rc = write_line(admin, "commondir", "../..", e);
+		rc = git_write_line(admin, "commondir", "../..", e);
 	free(dotgit);
 	free(line);
 	return rc;
@@ -200,15 +222,15 @@ git_admin_make(
 	if (rc == 0 && ((rc = fd_mkdirs(draft, 0755)) < 0 || (rc = fd_mkdirs(all, 0755)) < 0))
 		err_sys(e, rc, "cannot make %s", rc == 0 ? all : draft);
 	if (rc == 0)
-		rc = write_line(draft, "HEAD", head, e);
+		rc = git_write_line(draft, "HEAD", head, e);
 	if (rc == 0)
-		rc = write_line(draft, "commondir", "../..", e);
+		rc = git_write_line(draft, "commondir", "../..", e);
 	if (rc == 0)
-		rc = write_line(draft, "gitdir", dotgit, e);
+		rc = git_write_line(draft, "gitdir", dotgit, e);
 	if (rc == 0)
-		rc = write_line(draft, "locked", GIT_LOCK_REASON, e);
+		rc = git_write_line(draft, "locked", GIT_LOCK_REASON, e);
 	if (rc == 0)
-		rc = write_line(draft, GIT_READY_MARK, commit, e);
+		rc = git_write_line(draft, GIT_READY_MARK, commit, e);
 	if (rc == 0) {
 		final = free_admin_name(repo->git_dir, strrchr(real, '/') + 1);
 		if (rename(draft, final) < 0)
@@ -353,7 +375,7 @@ add_fresh(struct git *g, const char *real, const char *branch, const char *commi
 	if (rc == 0 && admin == NULL)
 		rc = err_set(e, -EIO, "git made the worktree %s, but not where it should be", real);
 	if (rc == 0)
-		rc = write_line(admin, GIT_READY_MARK, commit, e);
+		rc = git_write_line(admin, GIT_READY_MARK, commit, e);
 	free(admin);
 	return rc;
 }
@@ -479,7 +501,7 @@ git_worktree_exact(struct git *wt, const char *commit, struct err *e)
 	if (rc == 0)
 		rc = git_admin_settle(wt, NULL, e);
 	if (rc == 0) /* first off any branch that something switched to: reset would move it */
-		rc = write_line(wt->work_git_dir, "HEAD", commit, e);
+		rc = git_write_line(wt->work_git_dir, "HEAD", commit, e);
 	if (rc == 0 && git_run(wt, 0, NULL, NULL, "reset", "--hard", "--quiet", commit, NULL) < 0) {
 		char *index = xasprintf("%s/index", wt->work_git_dir); /* perhaps a broken one */
 

@@ -194,6 +194,7 @@ testrepo_new(void)
 	scrub_environment(home);
 	free(home);
 	assert_int_equal(loop_init(&t->loop), 0);
+	git_init(&t->git, &t->loop, t->git_dir);
 	testrepo_do(t, NULL, "init", "-q", "-b", "main", ".", NULL);
 	testrepo_do(t, NULL, "config", "user.name", "Test User", NULL);
 	testrepo_do(t, NULL, "config", "user.email", "user@test.invalid", NULL);
@@ -214,10 +215,46 @@ testrepo_free(struct testrepo *t)
 	argv[3] = t->root;
 	if (cmd_run(&t->loop, &s, &r, NULL) == 0)
 		cmd_result_clear(&r);
+	git_clear(&t->git);
 	loop_clear(&t->loop);
 	free(t->root);
 	free(t->top);
 	free(t->git_dir);
 	free(t->wt);
 	free(t);
+}
+
+void
+testrepo_ok(struct testrepo *t, int rc)
+{
+	if (rc < 0)
+		fail_msg("%s: %s", strerror(-rc), t->e.msg);
+}
+
+int
+testrepo_setup(void **state)
+{
+	*state = testrepo_new();
+	return 0;
+}
+
+int
+testrepo_teardown(void **state)
+{
+	testrepo_free(*state);
+	return 0;
+}
+
+void
+testrepo_assert_file(struct testrepo *t, const char *path, const char *text)
+{
+	char *now = testrepo_read(t, path);
+
+	if (text == NULL && testrepo_exists(t, path))
+		fail_msg("%s is still there", path);
+	if (text != NULL && now == NULL)
+		fail_msg("%s is not there", path);
+	if (text != NULL)
+		assert_string_equal(now, text);
+	free(now);
 }

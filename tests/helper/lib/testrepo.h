@@ -6,6 +6,7 @@
 #ifndef ORCH_TESTREPO_H
 #define ORCH_TESTREPO_H
 
+#include "common/git.h"
 #include "common/loop.h"
 
 #include <stdbool.h>
@@ -16,6 +17,8 @@ struct testrepo {
 	char *git_dir; /* <root>/repo/.git */
 	char *wt;      /* <root>/wt, an empty folder for worktrees */
 	struct loop loop;
+	struct git git; /* of the repository */
+	struct err e;   /* for the calls under test; testrepo_ok() shows it */
 };
 
 /* A repository with one commit (README) on main. user.name is set in it. Takes over the process's HOME. */
@@ -45,5 +48,14 @@ char *testrepo_path(struct testrepo *t, const char *fmt, ...) __attribute__((for
 void testrepo_write(struct testrepo *t, const char *path, const char *text);
 char *testrepo_read(struct testrepo *t, const char *path);
 bool testrepo_exists(struct testrepo *t, const char *path);
+
+/* Fails the test with t->e when rc < 0. */
+void testrepo_ok(struct testrepo *t, int rc);
+/* cmocka fixtures: *state is a struct testrepo. Children and files that a test leaves fail nothing, but go.
+ */
+int testrepo_setup(void **state);
+int testrepo_teardown(void **state);
+/* The file has exactly this text (NULL: is not there). */
+void testrepo_assert_file(struct testrepo *t, const char *path, const char *text);
 
 #endif
