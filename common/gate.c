@@ -1,0 +1,111 @@
+/* gate: the verify command as a child of ours, and what it said (see gate.h). */
+#include "common/gate.h"
+
+#include "common/alloc.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/cmd.h"
+#include "common/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARGS_MAX 256
+#define NAME_MAX_BYTES 120 /* of the command in a sentence */
+
+/* argv for verify, borrowing its strings. */
+static int
+build_argv(const json_t *verify, const char *argv[ARGS_MAX + 1], struct err *e)
+{
+	size_t n = json_array_size(verify);
+
+	if (json_is_string(verify)) {
+		argv[0] = "/bin/sh";
+		argv[1] = "-c";
+		argv[2] = json_string_value(verify);
+		argv[3] = NULL;
+		return 0;
+	}
+	if (n == 0 || n > ARGS_MAX)
+		return err_set(
+		    e, -EINVAL, "verify must be a command line or an array of 1..%d words", ARGS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		argv[i] = json_string_value(json_array_get(verify, i));
+		if (argv[i] == NULL)
+			return err_set(e, -EINVAL, "verify: word %zu is not a string", i + 1);
+	}
+	argv[n] = NULL;
+	return 0;
+}
+
+int
+gate_run(struct loop *l, const json_t *verify, const char *dir, const char *const *env, int64_t timeout_ms,
+    struct gate_result *r, struct err *e)
+{
+	const char *argv[ARGS_MAX + 1];
+	struct cmd_spec s = {.argv = argv,
+	    .env = env,
+	    .cwd = dir,
+	    .out_max = GATE_OUTPUT_MAX,
+	    .merge_err = true,
+	    .timeout_ms = timeout_ms};
+	struct cmd_result c = {0};
+	int rc = build_argv(verify, argv, e);
+
+	if (rc == 0)
+		rc = cmd_run(l, &s, &c, e);
+	if (rc == -ECANCELED)
+		return rc;
+	if (rc < 0)
+		return err_prefix(e, rc, "the gate could not be started in %s", dir);
+	memset(r, 0, sizeof(*r));
+	r->passed = cmd_ok(&c);
+	r->timed_out = c.timed_out;
+	r->status = c.status;
+	r->output = text_tail(c.out, c.out_size, GATE_OUTPUT_MAX);
+	r->duration_ms = c.duration_ms;
+	cmd_result_clear(&c);
+	return 0;
+}
+
+void
+gate_result_clear(struct gate_result *r)
+{
+	free(r->output);
+	memset(r, 0, sizeof(*r));
+}
+
+/* The command as a person would type it, in one line. */
+static char *
+command_name(const json_t *verify)
+{
+	char *all = xstrdup(json_is_string(verify) ? json_string_value(verify) : ""), *line;
+
+	for (size_t i = 0; i < json_array_size(verify); i++) {
+		const char *word = json_string_value(json_array_get(verify, i));
+		char *longer = xasprintf("%s%s%s", all, i > 0 ? " " : "", word != NULL ? word : "?");
+
+		free(all);
+		all = longer;
+	}
+	line = text_line(all, NAME_MAX_BYTES);
+	free(all);
+	return line;
+}
+
+char *
+gate_summary(const json_t *verify, const struct gate_result *r)
+{
+	char *name = command_name(verify), took[32], status[96], *text;
+
+	clock_age(took, sizeof(took), r->duration_ms);
+	if (r->timed_out)
+		text = xasprintf("the gate (%s) did not end within %s and was killed", name, took);
+	else
+		text = xasprintf("the gate (%s) %s after %s", name,
+		    child_status_text(status, sizeof(status), r->status), took);
+	free(name);
+	return text;
+}
