@@ -206,6 +206,18 @@ on_hello(struct peer *p, const struct msg *hello, void *arg)
 			call_send(k, c);
 }
 
+/* Answered by the loop itself, whatever the role is doing: that is what was asked. */
+static void
+answer_probe(struct peer *p, const struct msg *m)
+{
+	struct msg answer = {.id = MSG_ROLE_PROBED,
+	    .request = m->request,
+	    .role_probed = {
+		.task = m->role_probe.task, .payload = m->role_probe.payload, .pid = (uint64_t)getpid()}};
+
+	peer_send(p, &answer, NULL);
+}
+
 static void
 on_msg(struct peer *p, const struct msg *m, void *arg)
 {
@@ -216,6 +228,8 @@ on_msg(struct peer *p, const struct msg *m, void *arg)
 		on_answer(k, m);
 	else if (m->id == MSG_ASSIGN)
 		on_assign(k, m);
+	else if (m->id == MSG_ROLE_PROBE)
+		answer_probe(p, m);
 	else if (m->id == MSG_STOP)
 		on_stop(k, m);
 	else

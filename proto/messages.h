@@ -97,7 +97,12 @@ enum proto_who {
 	M(50, CANCEL, cancel, WHO_CTL, WHO_ORCHD)                                                  \
 	M(51, RETRY, retry, WHO_CTL, WHO_ORCHD)                                                    \
 	M(52, RESUME, resume, WHO_CTL, WHO_ORCHD)                                                  \
-	M(53, FORGET, forget, WHO_CTL, WHO_ORCHD)
+	M(53, FORGET, forget, WHO_CTL, WHO_ORCHD)                                                  \
+	/* Is that role's loop alive? Routed to it, and its answer back. */                        \
+	M(54, PROBE, probe, WHO_CTL, WHO_ORCHD)                                                    \
+	M(55, PROBED, probed, WHO_ORCHD, WHO_CTL)                                                  \
+	M(56, ROLE_PROBE, role_probe, WHO_ORCHD, WHO_ROLE)                                         \
+	M(57, ROLE_PROBED, role_probed, WHO_ROLE, WHO_ORCHD)
 
 /* F(kind, name, REQ or OPT, max bytes of str and blob). An absent OPT is 0, false or NULL. */
 
@@ -404,6 +409,17 @@ enum proto_who {
 #define MSG_RESUME_FIELDS(F) F(str, run, OPT, NAME_MAX_BYTES)
 /* Deletes an ended run from the store, and its logs; its refs and worktrees are the asker's affair. */
 #define MSG_FORGET_FIELDS(F) F(str, run, REQ, NAME_MAX_BYTES)
+
+/* The request id is the asker's on each of the two hops. payload comes back as it was. */
+#define MSG_PROBE_FIELDS(F)                                                                        \
+	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
+	F(str, payload, OPT, TEXT_MAX)
+#define MSG_PROBED_FIELDS(F)                                                                       \
+	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
+	F(str, payload, OPT, TEXT_MAX)                                                             \
+	F(u64, pid, REQ, 0)
+#define MSG_ROLE_PROBE_FIELDS(F) MSG_PROBE_FIELDS(F)
+#define MSG_ROLE_PROBED_FIELDS(F) MSG_PROBED_FIELDS(F)
 
 /* What the macros make of it. */
 

@@ -26,6 +26,7 @@ typedef int control_fn(struct client *c, const struct msg *m, struct err *e);
 static void
 client_free(struct client *c)
 {
+	probes_forget_client(&c->d->probes, c);
 	TAILQ_REMOVE(&c->d->clients, c, entry);
 	free(c->run);
 	free(c->task);
@@ -321,6 +322,16 @@ on_forget(struct client *c, const struct msg *m, struct err *e)
 	return 0;
 }
 
+static int
+on_probe(struct client *c, const struct msg *m, struct err *e)
+{
+	struct task *t = runs_find_task(&c->d->runs, m->probe.task);
+
+	if (t == NULL)
+		return err_set(e, -ENOENT, "no unfinished run has a task %s", m->probe.task);
+	return probe_send(&c->d->probes, c, t, m, e);
+}
+
 static const struct {
 	enum msg_id id;
 	control_fn *fn;
@@ -333,6 +344,7 @@ static const struct {
     {MSG_RETRY, on_retry},
     {MSG_RESUME, on_resume},
     {MSG_FORGET, on_forget},
+    {MSG_PROBE, on_probe},
 };
 
 static void

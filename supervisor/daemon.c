@@ -298,6 +298,7 @@ daemon_start(struct daemon *d, struct err *e)
 
 	TAILQ_INIT(&d->runs);
 	TAILQ_INIT(&d->clients);
+	probes_init(&d->probes);
 	d->listen_fd = -1;
 	d->idle_since = -1;
 	d->started_at = clock_wall_ms();
@@ -351,6 +352,7 @@ daemon_clear(struct daemon *d)
 	struct task *t;
 
 	control_close(d);
+	probes_clear(&d->probes);
 	while ((r = TAILQ_FIRST(&d->runs)) != NULL) {
 		TAILQ_FOREACH (t, &r->tasks, entry)
 			if (t->peer != NULL) {

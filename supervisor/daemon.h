@@ -10,6 +10,7 @@
 #include "common/repo.h"
 #include "proto/peer.h"
 #include "supervisor/model.h"
+#include "supervisor/probe.h"
 #include "supervisor/store.h"
 
 /* A connection that is not, or not yet, a role's: a person's orchctl, or a role that reconnects. */
@@ -34,6 +35,7 @@ struct daemon {
 	struct store *store;
 	struct run_list runs; /* unfinished, in order of submission */
 	struct client_list clients;
+	struct probes probes;
 	struct event *turn_timer; /* the earliest thing to do by time */
 	struct event *listen_ev;
 	int listen_fd;

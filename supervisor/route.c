@@ -324,6 +324,10 @@ route_message(struct daemon *d, struct task *t, struct peer *p, const struct msg
 		log_warn("%s: its %s answered: %s", t->id, task_role(t), m->error.text);
 		return;
 	}
+	if (m->id == MSG_ROLE_PROBED) {
+		probe_answer(&d->probes, m);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		int rc;
 
