@@ -24,8 +24,7 @@ cut(char *s, size_t n)
 	s[n] = '\0';
 }
 
-static void
-format(struct err *e, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0))) format(struct err *e, const char *fmt, va_list ap)
 {
 	if (vsnprintf(e->msg, sizeof(e->msg), fmt, ap) >= (int)sizeof(e->msg))
 		cut(e->msg, sizeof(e->msg) - 4); /* the last character may be half of one */

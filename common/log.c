@@ -40,8 +40,7 @@ log_level_parse(const char *name)
 	return -1;
 }
 
-static void
-log_line(enum log_level level, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0))) log_line(enum log_level level, const char *fmt, va_list ap)
 {
 	char line[4096];
 	struct timespec now;
