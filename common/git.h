@@ -88,17 +88,22 @@ int git_identity(struct git *g, char **name, char **mail, struct err *e);
 /*
  * git worktree add --no-track, locked with a reason; detached at commit when branch is NULL, else on the new
  * or existing branch (created at commit). A worktree of ours that is already there is kept as it is (0); a
- * broken one (its folder or its administration gone) is repaired or made again.
+ * broken one (its folder or its administration gone) is repaired or made again; what files there are stay,
+ * but for those of a git that was killed while it made the worktree. -EBUSY: the branch is in use elsewhere.
  */
 int git_worktree_add(struct git *g, const char *path, const char *branch, const char *commit, struct err *e);
 /*
  * Commits what is uncommitted or unreachable in the worktree to refs/orch/wip/<name>; *saved tells whether
  * there was anything, and oid (may be NULL) what. With nothing to save the ref is not made. branch: a ref
- * that is about to go (its commits count as unreachable unless another branch holds them).
+ * that is about to go (its commits count as unreachable unless another ref or the user's HEAD holds them), or
+ * NULL. What the ref held before stays in its history. Repositories within are saved as files; their .git is
+ * moved beside the worktree. Worktrees that an agent made within are saved too, to <name>-in-<n> (then *saved
+ * is true, and oid "" when there was nothing else).
  */
 int git_save_wip(struct git *g, const char *path, const char *name, const char *branch, bool *saved,
     char oid[GIT_OID_HEX], struct err *e);
-/* Removes folder and administration. The caller has saved what was in it. */
+/* Removes folder and administration, what was moved out of it, and records of worktrees within it. The caller
+ * has saved what was in it. Fine when it is gone already. */
 int git_worktree_remove(struct git *g, const char *path, struct err *e);
 /* Resets a detached integration worktree to exactly commit: nothing modified, nothing untracked, nothing
  * ignored. */
@@ -109,6 +114,9 @@ int git_worktree_exact(struct git *worktree, const char *commit, struct err *e);
  * switched branches, detached, rewrote history or removed .git. The result is a commit on branch that
  * descends from base and whose tree is the folder's content; base itself when nothing differs. *head gets it.
  * Branches that the agent made by switching to them are removed once their commits are reachable from branch.
+ * Unfinished merges and rebases are ended with the files as they are. Commits on branch that the folder no
+ * longer shows stay as a second parent. A .git that is not ours, and those of repositories within (their
+ * files are added), are renamed to <path>.planted-git-<n>; submodules that .gitmodules names stay submodules.
  * message: for the commit we make. *notes (may be NULL, caller frees) says in a sentence what had to be put
  * right, or is NULL.
  */

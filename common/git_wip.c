@@ -29,7 +29,7 @@ struct wip {
 static int
 find_folder(struct wip *w, const char *path, struct err *e)
 {
-	char *real = NULL, *admin = NULL, *mark, any[GIT_OID_HEX];
+	char *real = NULL, *admin = NULL, any[GIT_OID_HEX];
 	int rc = git_real_path(path, &real, e);
 
 	if (rc == 0)
@@ -44,12 +44,10 @@ find_folder(struct wip *w, const char *path, struct err *e)
 		}
 	}
 	if (rc == 0 && w->has_folder) {
-		mark = xasprintf("%s/" GIT_READY_MARK, admin);
-		if (access(mark, F_OK) == 0)
+		if (git_admin_complete(admin))
 			rc = git_init_worktree(&w->wt, w->repo, real, e);
 		else
-			w->has_folder = false; /* never finished: nobody has worked in it */
-		free(mark);
+			w->has_folder = false; /* nobody has worked in it */
 	}
 	free(real);
 	free(admin);
@@ -192,35 +190,70 @@ save(struct wip *w, char oid[GIT_OID_HEX], struct err *e)
 	return rc;
 }
 
-int
-git_save_wip(struct git *g, const char *path, const char *name, const char *branch, bool *saved,
-    char oid[GIT_OID_HEX], struct err *e)
+/* One worktree, without those in it. done becomes "" when there was nothing. */
+static int
+save_one(struct git *g, const char *path, const char *name, const char *branch, char done[GIT_OID_HEX],
+    struct err *e)
 {
 	struct wip w = {.repo = g, .branch = branch, .ref = xasprintf("refs/orch/wip/%s", name)};
-	char *ref = branch != NULL ? xasprintf("refs/heads/%s", branch) : NULL, done[GIT_OID_HEX] = "";
-	bool any = false;
+	char *ref = branch != NULL ? xasprintf("refs/heads/%s", branch) : NULL;
 	int rc = git_resolve_if_any(g, w.ref, w.old, e);
 
+	done[0] = '\0';
 	if (rc == 0 && ref != NULL)
 		rc = git_resolve_if_any(g, ref, w.tip, e);
 	if (rc == 0)
 		rc = find_folder(&w, path, e);
 	if (rc == 0 && w.has_folder)
 		rc = save_folder(&w, e);
-	if (rc == 0) {
+	if (rc == 0)
 		rc = is_unreachable(&w, e);
-		any = rc == 1 || w.tree[0] != '\0';
-	}
-	if (rc >= 0 && any)
+	if (rc == 1 || (rc == 0 && w.tree[0] != '\0'))
 		rc = save(&w, done, e);
-	if (rc >= 0) {
-		rc = 0;
-		*saved = any;
-		if (oid != NULL)
-			strcpy(oid, done);
-	}
 	git_clear(&w.wt);
 	free(w.ref);
 	free(ref);
 	return rc;
+}
+
+/* Worktrees that the agent made inside its own, ignored or not: each gets a ref NAME-in-<n>. */
+static int
+save_below(struct git *g, const char *path, const char *name, bool *any, struct err *e)
+{
+	char *real = NULL, **paths = NULL, done[GIT_OID_HEX];
+	int rc = git_real_path(path, &real, e);
+
+	if (rc == 0)
+		rc = git_worktrees_below(g, real, &paths, e);
+	for (size_t i = 0; rc == 0 && paths[i] != NULL; i++) {
+		char *sub = xasprintf("%s-in-%zu", name, i + 1);
+
+		if (git_is_folder(paths[i]))
+			rc = save_one(g, paths[i], sub, NULL, done, e);
+		else
+			done[0] = '\0';
+		*any |= rc == 0 && done[0] != '\0';
+		free(sub);
+	}
+	git_free_paths(paths);
+	free(real);
+	return rc;
+}
+
+int
+git_save_wip(struct git *g, const char *path, const char *name, const char *branch, bool *saved,
+    char oid[GIT_OID_HEX], struct err *e)
+{
+	char done[GIT_OID_HEX];
+	bool any = false;
+	int rc = save_below(g, path, name, &any, e);
+
+	if (rc == 0)
+		rc = save_one(g, path, name, branch, done, e);
+	if (rc < 0)
+		return rc;
+	*saved = any || done[0] != '\0';
+	if (oid != NULL)
+		strcpy(oid, done);
+	return 0;
 }

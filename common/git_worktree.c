@@ -145,6 +145,75 @@ git_admin_find(struct git *repo, const char *real, char **admin, struct err *e)
 	return rc;
 }
 
+bool
+git_admin_complete(const char *admin)
+{
+	return exists_in(admin, GIT_READY_MARK) || !holds_line(admin, "locked", GIT_LOCK_REASON);
+}
+
+/* The folder that an administration is of. Fresh; NULL when it does not say. */
+static char *
+folder_of(const char *admin)
+{
+	char *path = xasprintf("%s/gitdir", admin), *text = NULL, *end;
+
+	if (fd_read_file(path, PATH_MAX + 64, &text, NULL) == 0) {
+		text[strcspn(text, "\r\n")] = '\0';
+		end = strrchr(text, '/');
+		if (text[0] == '/' && strcmp(end, "/.git") == 0)
+			*end = '\0';
+		else
+			text[0] = '\0';
+	}
+	free(path);
+	if (text != NULL && text[0] == '\0') {
+		free(text);
+		text = NULL;
+	}
+	return text;
+}
+
+int
+git_worktrees_below(struct git *repo, const char *real, char ***paths, struct err *e)
+{
+	char *all = xasprintf("%s/worktrees", repo->git_dir), **v = xcalloc(1, sizeof(*v));
+	size_t n = 0, len = strlen(real);
+	struct dirent *entry;
+	DIR *d = opendir(all);
+	int rc = 0;
+
+	if (d == NULL && errno != ENOENT)
+		rc = err_sys(e, -errno, "cannot read %s", all);
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		char *admin = xasprintf("%s/%s", all, entry->d_name), *path = folder_of(admin);
+
+		if (path != NULL && strncmp(path, real, len) == 0 && path[len] == '/') {
+			v = xrealloc(v, (n + 2) * sizeof(*v));
+			v[n++] = path;
+			v[n] = NULL;
+		} else {
+			free(path);
+		}
+		free(admin);
+	}
+	if (d != NULL)
+		closedir(d);
+	free(all);
+	if (rc == 0)
+		*paths = v;
+	else
+		git_free_paths(v);
+	return rc;
+}
+
+void
+git_free_paths(char **paths)
+{
+	for (size_t i = 0; paths != NULL && paths[i] != NULL; i++)
+		free(paths[i]);
+	free(paths);
+}
+
 int
 git_move_aside(const char *real, const char *what, struct err *e)
 {
@@ -434,7 +503,7 @@ git_worktree_add(struct git *g, const char *path, const char *branch, const char
 	if (rc < 0)
 		goto out;
 	folder = git_is_folder(real);
-	if (admin != NULL && folder && exists_in(admin, GIT_READY_MARK)) {
+	if (admin != NULL && folder && git_admin_complete(admin)) {
 		rc = git_admin_repair(real, admin, NULL, e);
 		goto out;
 	}
@@ -472,6 +541,25 @@ remove_aside(struct git *g, const char *real, struct err *e)
 	return rc;
 }
 
+/* The administration of worktrees that an agent made inside this one: their folders have just gone. */
+static int
+remove_admins_below(struct git *g, const char *real, struct err *e)
+{
+	char **paths = NULL;
+	int rc = git_worktrees_below(g, real, &paths, e);
+
+	for (size_t i = 0; rc == 0 && paths[i] != NULL; i++) {
+		char *admin = NULL;
+
+		rc = git_admin_find(g, paths[i], &admin, e);
+		if (rc == 0 && admin != NULL)
+			rc = remove_admin(g, admin, e);
+		free(admin);
+	}
+	git_free_paths(paths);
+	return rc;
+}
+
 int
 git_worktree_remove(struct git *g, const char *path, struct err *e)
 {
@@ -486,6 +574,8 @@ git_worktree_remove(struct git *g, const char *path, struct err *e)
 		rc = git_remove_tree(g, real, e);
 	if (rc == 0)
 		rc = remove_aside(g, real, e);
+	if (rc == 0)
+		rc = remove_admins_below(g, real, e);
 	if (rc == 0 && admin != NULL)
 		rc = remove_admin(g, admin, e);
 	free(real);

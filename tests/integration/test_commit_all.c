@@ -734,6 +734,29 @@ saves_whatever_was_done_to_the_folder(void **state)
 	assert_in(f, WIP, "keep", "keep");
 }
 
+/* Some agents like worktrees of their own, in a folder that is ignored. */
+static void
+saves_worktrees_within_and_removes_their_records(void **state)
+{
+	struct fixture *f = *state;
+	char *own;
+
+	put(f, ".gitignore", "*.o\n/.worktrees/\n");
+	agent(f, "worktree", "add", "-q", "--detach", ".worktrees/mine");
+	put(f, ".worktrees/mine/one", "1\n");
+	testrepo_do(f->t, WT "/.worktrees/mine", "add", "-A", NULL);
+	testrepo_do(f->t, WT "/.worktrees/mine", "commit", "-q", "-m", "mine", NULL);
+	own = testrepo_git(f->t, WT "/.worktrees/mine", "rev-parse", "HEAD", NULL);
+	put(f, ".worktrees/mine/two", "2\n");
+	assert_true(save(f));
+	assert_in(f, WIP, ".worktrees/mine/one", NULL);
+	assert_in(f, WIP "-in-1", "two", "2");
+	assert_int_equal(git_is_ancestor(&f->t->git, own, WIP "-in-1", NULL), 1);
+	ok(f->t, git_worktree_remove(&f->t->git, f->path, &f->t->e));
+	assert_false(testrepo_exists(f->t, "repo/.git/worktrees"));
+	free(own);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -764,6 +787,7 @@ main(void)
 	    TEST(saves_files_and_leaves_the_folder_alone),
 	    TEST(saves_commits_that_nothing_else_holds),
 	    TEST(saves_whatever_was_done_to_the_folder),
+	    TEST(saves_worktrees_within_and_removes_their_records),
 	};
 
 	return cmocka_run_group_tests_name("commit_all", tests, NULL, NULL);
