@@ -16,6 +16,7 @@ int cmd_restart(struct ctl *c);
 int cmd_cancel(struct ctl *c);
 int cmd_retry(struct ctl *c);
 int cmd_resume(struct ctl *c);
+int cmd_clean(struct ctl *c);
 int cmd_doctor(struct ctl *c);
 
 #endif

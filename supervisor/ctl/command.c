@@ -29,6 +29,8 @@ static const struct command commands[] = {
 	NULL},
     {"retry", "TASK", "gives a failed task a new start", 0, 1, 1, cmd_retry, NULL},
     {"resume", "[RUN]", "goes on with a run that was stopped", 0, 0, 1, cmd_resume, NULL},
+    {"clean", "", "removes ended runs: history, logs, leftover worktrees; never a work branch", ARGS_all, 0,
+	0, cmd_clean, "also drops work that was saved from unfinished tasks (refs/orch/wip)"},
     {"doctor", "", "checks that everything a run needs is there", ARGS_json | ARGS_conf, 0, 0, cmd_doctor,
 	NULL},
     {NULL, NULL, NULL, 0, 0, 0, NULL, NULL},
