@@ -1,6 +1,6 @@
 /*
- * ctlrun: runs a copy of orchctl for a test, with siblings that the test writes, its output collected while the
- * test's loop (and a fakeorchd in it) goes on.
+ * ctlrun: runs a copy of orchctl for a test, with siblings that the test writes, its output collected while
+ * the test's loop (and a fakeorchd in it) goes on.
  */
 #ifndef ORCH_TESTS_CTLRUN_H
 #define ORCH_TESTS_CTLRUN_H
@@ -30,8 +30,8 @@ struct ctlrun {
 };
 
 /*
- * Starts orchctl in the checkout with the arguments up to NULL in argv (without its name). tty: its stdout is a
- * terminal of 60 x 20. on_text, which may be NULL, is called whenever out or err has grown.
+ * Starts orchctl in the checkout with the arguments up to NULL in argv (without its name). tty: its stdout is
+ * a terminal of 60 x 20. on_text, which may be NULL, is called whenever out or err has grown.
  */
 void ctlrun_start(struct ctlrun *r, struct testrepo *t, bool tty, const char *const *argv,
     void (*on_text)(struct ctlrun *r, void *arg), void *arg);
