@@ -37,7 +37,7 @@ add_rework(struct lead *ld, struct err *e)
 	};
 	int rc;
 
-	em_rework_key(key, a->rework);
+	em_rework_key(key, a->attempt);
 	rc = lead_add(ld, &task, e);
 	free(area);
 	free(title);
@@ -55,7 +55,7 @@ staff(struct lead *ld, struct err *e)
 	int rc;
 
 	if (r->assign->rework > 0 && r->team.count > 0) {
-		em_rework_key(key, r->assign->rework);
+		em_rework_key(key, r->assign->attempt);
 		return team_find(&r->team, key) != NULL ? 0 : add_rework(ld, e);
 	}
 	rc = lead_plan(ld, ld->base, e);
@@ -113,7 +113,7 @@ finish(struct lead *ld, struct err *e)
 {
 	struct role *r = ld->role;
 	struct git_stat st = {0};
-	char head[GIT_OID_HEX], *failure;
+	char head[GIT_OID_HEX], key[32], *failure;
 	int rc = role_branch_tip(r, ld->branch, head, e);
 
 	if (rc == -ENOENT)
@@ -124,7 +124,8 @@ finish(struct lead *ld, struct err *e)
 		rc = git_diff_stat(&r->git, ld->base, head, &st, e);
 	if (rc < 0)
 		return rc;
-	failure = em_failure(&r->team, r->assign->rework, st.files > 0);
+	em_rework_key(key, r->assign->attempt);
+	failure = em_failure(&r->team, r->assign->rework > 0 ? key : NULL, st.files > 0);
 	if (failure == NULL)
 		rc = submit(ld, head, &st, e);
 	else

@@ -13,14 +13,15 @@ int em_run(struct role *r, struct err *e);
 
 /* Pure decisions, for em.c and its tests. */
 
-/* Key of the child that does the n-th rework of the area. */
-void em_rework_key(char key[32], uint64_t rework);
+/* Key of the child that does the rework of the area's present attempt: reworks are counted anew after a
+ * retry, attempts never are. */
+void em_rework_key(char key[32], uint64_t attempt);
 
 /*
  * How an area ends whose children have all ended: NULL when it is to be submitted, else why it has failed
- * (caller frees). rework: of the area; its own child must have come through. changed: the branch differs from
- * its base.
+ * (caller frees). rework_key: of the child that must have come through; NULL when the area was not sent back.
+ * changed: the branch differs from its base.
  */
-char *em_failure(struct team *t, uint64_t rework, bool changed);
+char *em_failure(struct team *t, const char *rework_key, bool changed);
 
 #endif

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 void
-em_rework_key(char key[32], uint64_t rework)
+em_rework_key(char key[32], uint64_t attempt)
 {
-	snprintf(key, 32, "rework-%" PRIu64, rework);
+	snprintf(key, 32, "rework-%" PRIu64, attempt);
 }
 
 static char *
@@ -24,13 +24,10 @@ with_losses(const struct team *t, const char *what)
 }
 
 char *
-em_failure(struct team *t, uint64_t rework, bool changed)
+em_failure(struct team *t, const char *rework_key, bool changed)
 {
-	const struct team_child *again;
-	char key[32];
+	const struct team_child *again = rework_key == NULL ? NULL : team_find(t, rework_key);
 
-	em_rework_key(key, rework);
-	again = rework == 0 ? NULL : team_find(t, key);
 	if (again != NULL && again->state != TEAM_INTEGRATED)
 		return xasprintf("its rework did not come through: %s",
 		    again->reason == NULL ? "no reason was given" : again->reason);

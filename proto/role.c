@@ -34,6 +34,8 @@ on_msg(void *arg, const struct msg *m)
 		r->team.changed = true;
 	} else if (m->id == MSG_STOP) {
 		r->cancel_asked = m->stop.cancelled;
+		if (m->stop.cancelled) /* the link stops the loop for all others */
+			loop_stop(&r->loop, 0);
 	}
 }
 
@@ -60,10 +62,10 @@ make_env(const struct role *r)
 static int
 open_role(struct role *r, struct err *e)
 {
-	const struct link_ops ops = {.on_msg = on_msg, .arg = r};
 	int rc;
 
-	rc = link_open(&r->link, &r->loop, r->kind->who, &ops, &r->assign, e);
+	r->ops = (struct link_ops){.on_msg = on_msg, .arg = r};
+	rc = link_open(&r->link, &r->loop, r->kind->who, &r->ops, &r->assign, e);
 	if (rc < 0)
 		return rc;
 	if (!taskid_valid(r->assign->task))

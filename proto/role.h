@@ -36,6 +36,7 @@ struct role_kind {
 struct role {
 	const struct role_kind *kind;
 	struct loop loop;
+	struct link_ops ops; /* of the link, which keeps a pointer to it */
 	struct link *link;
 	const struct msg_assign *assign; /* owned by the link */
 	struct conf conf;

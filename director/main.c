@@ -1,0 +1,32 @@
+/* orch-director: divides an issue into areas and integrates what their EMs submit; --check looks before a
+ * run. */
+#include "director/check.h"
+#include "director/director.h"
+
+#include <string.h>
+
+static const struct role_kind kind = {
+    .program = "orch-director",
+    .who = WHO_DIRECTOR,
+    .usage =
+	"usage: orch-director [--check]\n"
+	"\n"
+	"Serves a run. orchd starts it, with a socket on fd 3; by hand there is little to do with it: see\n"
+	"orchctl --help.\n"
+	"\n"
+	"  --check      reads {\"top\",\"git_dir\",\"state\",\"worktrees\",\"options\"} as JSON from stdin "
+	"and says\n"
+	"               whether a run can start there: a JSON line {\"base\",\"base_branch\",\"notes\"} on\n"
+	"               stdout, or one sentence on stderr and exit status 2\n"
+	"  --help       this text\n"
+	"  --version    the version\n",
+    .run = director_run,
+};
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--check") == 0)
+		return check_main();
+	return role_main(argc, argv, &kind);
+}

@@ -1,0 +1,259 @@
+/* worker: from ASSIGN to SUBMIT (see worker.h). What is decided is in judge.c, what is merged in merge.c. */
+#include "worker/worker.h"
+
+#include "common/alloc.h"
+#include "common/brief.h"
+#include "common/gate.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/taskid.h"
+#include "common/text.h"
+#include "proto/attempt.h"
+#include "worker/judge.h"
+#include "worker/merge.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct worker {
+	struct role *role;
+	char base[GIT_OID_HEX], head[GIT_OID_HEX];
+	struct merge merge;
+	char *summary;
+};
+
+/* Back to the agent: orchd counts it and starts the next process with the evidence. */
+static int
+send_back(struct worker *w, const char *reason, const char *evidence, struct err *e)
+{
+	int rc = role_rework(w->role, w->role->assign->task, reason, evidence, NULL, e);
+
+	return rc < 0 ? rc : ROLE_OVER;
+}
+
+/* Files as they are in the task's commit; what is ignored stays (it may have been dear to make). */
+static int
+tidy(struct worker *w, struct err *e)
+{
+	struct git wt = {0};
+	int rc = git_init_worktree(&wt, &w->role->git, w->role->worktree, e);
+
+	if (rc == 0)
+		rc = git_run(&wt, 0, NULL, e, "reset", "--hard", "--quiet", w->head, NULL);
+	if (rc == 0)
+		rc = git_run(&wt, 0, NULL, e, "clean", "-ffdq", NULL);
+	git_clear(&wt);
+	return rc;
+}
+
+/* Everything in the worktree becomes the task's commit, and orchd knows it: from here on the agent is not
+ * needed. */
+static int
+commit(struct worker *w, struct err *e)
+{
+	struct role *r = w->role;
+	const struct msg_assign *a = r->assign;
+	const struct msg_note note = {.head = w->head};
+	char *message = judge_commit_message(a->title, a->task, r->session), *notes = NULL;
+	int rc;
+
+	link_doing(r->link, "committing");
+	rc = git_commit_all(&r->git, r->worktree, a->branch, w->base, message, w->head, &notes, e);
+	free(message);
+	if (rc == 0 && notes != NULL)
+		link_event(r->link, "commit", "%s", notes);
+	free(notes);
+	if (rc == 0)
+		rc = merge_close(r, &w->merge, w->head, e);
+	return rc == 0 ? role_note(r, &note, e) : rc;
+}
+
+/* resumed: for a session that knows the task. */
+static char *
+make_brief(struct worker *w, bool resumed)
+{
+	struct role *r = w->role;
+	const struct msg_assign *a = r->assign;
+	char *context = brief_context(r->worktree), *prompt;
+	char *verify = json_is_string(r->conf.verify) ? xstrdup(json_string_value(r->conf.verify))
+		       : r->conf.verify == NULL       ? NULL
+						      : json_text(r->conf.verify);
+	const struct brief b = {
+	    .run_title = a->run_title,
+	    .title = a->title,
+	    .goal = a->goal,
+	    .acceptance = a->acceptance,
+	    .owns = (const char *const *)r->owns,
+	    .branch = a->branch,
+	    .verify = verify,
+	    .context = context,
+	    .evidence = a->rework > 0 ? a->evidence : NULL,
+	    .conflicts = w->merge.unresolved ? (const char *const *)w->merge.conflicts : NULL,
+	    .resumed = resumed,
+	};
+
+	prompt = brief_worker(&b);
+	free(context);
+	free(verify);
+	return prompt;
+}
+
+static int
+run_agent(struct worker *w, struct err *e)
+{
+	struct role *r = w->role;
+	char *fresh = make_brief(w, false), *again = make_brief(w, true);
+	const struct attempt at = {.cwd = r->worktree, .access = AGENT_FULL, .prompt = again, .fresh = fresh};
+	struct agent_outcome o;
+	int rc;
+
+	link_doing(r->link, "starting the agent");
+	rc = attempt_run(r, &at, &o, e);
+	if (rc == 0 && o.end != AGENT_OK)
+		rc = attempt_report(r, &o, e);
+	else if (rc == 0)
+		w->summary = judge_summary(o.text);
+	agent_outcome_clear(&o);
+	free(fresh);
+	free(again);
+	return rc;
+}
+
+static int
+find_merge(struct worker *w, struct err *e)
+{
+	char tip[GIT_OID_HEX];
+	int rc = role_branch_tip(w->role, w->role->assign->branch, tip, e);
+
+	return rc == 0 ? merge_find(w->role, w->base, tip, &w->merge, e) : rc;
+}
+
+static int
+work(struct worker *w, struct err *e)
+{
+	const char *head = w->role->assign->head;
+	int rc;
+
+	if (head != NULL && *head != '\0') {
+		snprintf(w->head, sizeof(w->head), "%s", head);
+		return find_merge(w, e);
+	}
+	rc = merge_begin(w->role, w->base, e);
+	if (rc == 0)
+		rc = find_merge(w, e);
+	if (rc == 0)
+		rc = run_agent(w, e);
+	return rc == 0 ? commit(w, e) : rc;
+}
+
+static int
+check(struct worker *w, struct err *e)
+{
+	struct judge_facts f = {.base = w->base, .owns = (const char *const *)w->role->owns};
+	char **changed = NULL, **marked = NULL;
+	struct judgement j = {0};
+	int rc = git_changed_paths(&w->role->git, w->base, w->head, &changed, e);
+
+	if (rc == 0)
+		rc = merge_marked(w->role, &w->merge, w->head, &marked, e);
+	f.changed = changed;
+	f.marked = marked;
+	if (rc == 0 && !judge(&f, &j))
+		rc = send_back(w, j.reason, j.evidence, e);
+	judgement_clear(&j);
+	strv_free(changed);
+	strv_free(marked);
+	return rc;
+}
+
+/* A gate leaves things behind, which must not be taken for the agent's work in the next attempt. */
+static int
+gate(struct worker *w, struct err *e)
+{
+	struct role *r = w->role;
+	struct gate_result res = {0};
+	char *what, *evidence;
+	int rc;
+
+	if (r->conf.verify == NULL)
+		return 0;
+	link_doing(r->link, "running the gate");
+	rc = tidy(w, e);
+	if (rc == 0)
+		rc = gate_run(&r->loop, r->conf.verify, r->worktree, (const char *const *)r->env,
+		    (int64_t)r->conf.gate_timeout_ms, &res, e);
+	if (rc < 0)
+		return rc;
+	what = gate_summary(r->conf.verify, &res);
+	rc = tidy(w, e);
+	if (rc == 0 && !res.passed) {
+		evidence = xasprintf("%s. The end of what it said:\n\n%s", what, res.output);
+		rc = send_back(w, what, evidence, e);
+		free(evidence);
+	} else if (rc == 0) {
+		link_event(r->link, "gate", "%s", what);
+	}
+	free(what);
+	gate_result_clear(&res);
+	return rc;
+}
+
+static int
+submit(struct worker *w, struct err *e)
+{
+	struct role *r = w->role;
+	struct git_stat st = {0};
+	struct msg m = {.id = MSG_SUBMIT};
+	int rc = git_diff_stat(&r->git, w->base, w->head, &st, e);
+
+	if (rc < 0)
+		return rc;
+	m.submit.base = w->base;
+	m.submit.head = w->head;
+	m.submit.files = st.files;
+	m.submit.insertions = st.insertions;
+	m.submit.deletions = st.deletions;
+	m.submit.summary = w->summary;
+	log_info("submitting %.12s: %llu files", w->head, (unsigned long long)st.files);
+	return link_call(r->link, &m, NULL, e);
+}
+
+int
+worker_run(struct role *r, struct err *e)
+{
+	struct worker w = {.role = r};
+	int rc = role_open_branch(r, w.base, e);
+
+	if (rc == 0)
+		rc = git_worktree_add(&r->git, r->worktree, r->assign->branch, w.base, e);
+	if (rc == 0)
+		rc = work(&w, e);
+	if (rc == 0)
+		rc = check(&w, e);
+	if (rc == 0)
+		rc = gate(&w, e);
+	if (rc == 0)
+		rc = submit(&w, e);
+	merge_clear(&w.merge);
+	free(w.summary);
+	return rc;
+}
+
+void
+worker_stopped(struct role *r)
+{
+	char flat[TASKID_MAX];
+	bool saved = false;
+	struct err e = {{0}};
+
+	if (access(r->worktree, F_OK) < 0)
+		return;
+	taskid_flat(flat, r->assign->task);
+	if (git_save_wip(&r->git, r->worktree, flat, NULL, &saved, NULL, &e) < 0)
+		log_warn("the uncommitted work stays in %s, not saved in git: %s", r->worktree, e.msg);
+	else if (saved)
+		log_info("the uncommitted work is also kept in refs/orch/wip/%s", flat);
+}
