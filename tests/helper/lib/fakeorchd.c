@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -73,6 +74,7 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 	struct client *k;
 	struct peer_cfg cfg = {.loop = f->loop, .self = WHO_ORCHD, .them = WHO_CTL, .ops = &ops};
 	struct msg hello = {.id = MSG_HELLO};
+	uid_t uid;
 	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)what;
@@ -80,7 +82,8 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 		return;
 	reap(f, false);
 	f->count++;
-	assert_int_equal(peer_credentials(client, &f->pid, NULL), 0);
+	if (peer_credentials(client, &f->pid, &uid) < 0)
+		abort();
 	k = xcalloc(1, sizeof(*k));
 	k->orchd = f;
 	cfg.fd = client;
@@ -90,7 +93,8 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 	hello.hello.proto = PROTO_VERSION;
 	hello.hello.role = "orchd";
 	hello.hello.version = ORCH_VERSION;
-	assert_int_equal(peer_send(k->peer, &hello, NULL), 0);
+	if (peer_send(k->peer, &hello, NULL) < 0)
+		abort();
 }
 
 struct fakeorchd *
@@ -136,8 +140,11 @@ fakeorchd_send(struct peer *p, uint32_t request, struct msg m)
 	struct err e = {""};
 
 	m.request = request;
-	if (peer_send(p, &m, &e) < 0 && e.msg[0] != '\0')
-		fail_msg("%s", e.msg);
+	/* In the loop: no assertion of cmocka's may jump out of it. */
+	if (peer_send(p, &m, &e) < 0 && e.msg[0] != '\0') {
+		fprintf(stderr, "fakeorchd: %s\n", e.msg);
+		abort();
+	}
 }
 
 void
