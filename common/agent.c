@@ -360,6 +360,14 @@ not_started(struct agent_outcome *o, const struct err *e)
 	return 0;
 }
 
+static void
+drop_strings(struct agent_outcome *o)
+{
+	xreplace(&o->reason, NULL);
+	xreplace(&o->text, NULL);
+	xreplace(&o->structured, NULL);
+}
+
 int
 agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, struct err *e)
 {
@@ -383,8 +391,10 @@ agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, s
 	} else {
 		run_to_end(a);
 		agent_judge(s, &a->record, o);
-		if (a->record.stopped == AGENT_STOP_CANCEL)
+		if (a->record.stopped == AGENT_STOP_CANCEL) {
+			drop_strings(o);
 			rc = err_set(e, -ECANCELED, "the agent was stopped");
+		}
 	}
 	close_end(&a->in_fd, &a->in_ev);
 	close_end(&a->out_fd, &a->out_ev);
@@ -401,8 +411,6 @@ agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, s
 void
 agent_outcome_clear(struct agent_outcome *o)
 {
-	free(o->reason);
-	free(o->text);
-	free(o->structured);
+	drop_strings(o);
 	memset(o, 0, sizeof(*o));
 }

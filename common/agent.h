@@ -61,8 +61,8 @@ struct agent_outcome {
 };
 
 /*
- * 0 with o filled; -ECANCELED when a stop interrupted it (its tree is gone then too, o is filled). Clear o
- * after either. Where the loop owns its descendants, all of them are gone on return.
+ * 0 with o filled; -ECANCELED when a stop interrupted it: then o has session, status and usage but no
+ * strings, and need not be cleared. Where the loop owns its descendants, all of them are gone on return.
  */
 int agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, struct err *e);
 void agent_outcome_clear(struct agent_outcome *o);
