@@ -286,7 +286,7 @@ find_program(const char *name, char **path, struct err *e)
 int
 agent_prepare(const struct agent_spec *s, char ***argv, char ***env, struct err *e)
 {
-	char *program, *home, *tmp;
+	char *program, *home = NULL, *tmp = NULL;
 	int rc = agent_check(s->program, e);
 
 	if (rc == 0)

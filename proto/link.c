@@ -465,7 +465,7 @@ link_post(struct link *k, const struct msg *m)
 }
 
 /* One line that the schema accepts. The caller frees it. */
-static char *
+static char *__attribute__((format(printf, 2, 0)))
 format_text(size_t max, const char *fmt, va_list ap)
 {
 	char raw[TEXT_MAX];
