@@ -9,6 +9,10 @@
 /* Reason of the worktree's lock, by which we know our own. */
 #define GIT_LOCK_REASON "orch"
 
+/* Where a .git that must not be read goes: beside the worktree, numbered from 1. */
+#define GIT_ASIDE ".planted-git-"
+#define GIT_ASIDE_MAX 10000
+
 /* Sentences for the caller, collected. */
 struct git_notes {
 	char *text;

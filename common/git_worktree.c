@@ -2,10 +2,9 @@
  * git_worktree: worktrees of ours, at paths of ours, in whatever state a kill, an agent or a person left
  * them.
  *
- * A worktree is a folder and its administration, <git_dir>/worktrees/NAME; NAME is git's choice, so it is
- * found by what its gitdir file says. A mark in the administration says that git had finished making it:
- * without the mark nothing of value can be in the folder yet; with it, nothing is ever thrown away but by
- * git_worktree_remove().
+ * A worktree is a folder and its administration (git_admin.c). A mark in the administration says that git had
+ * finished making it: without the mark nothing of value can be in the folder yet; with it, nothing is ever
+ * thrown away but by git_worktree_remove().
  */
 #include "common/git_impl.h"
 
@@ -15,15 +14,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define ASIDE ".planted-git-"
-#define ASIDE_MAX 10000
 
 int
 git_real_path(const char *path, char **real, struct err *e)
@@ -49,270 +43,6 @@ git_real_path(const char *path, char **real, struct err *e)
 		*real = xasprintf("%s/%s", resolved, slash + 1);
 	free(resolved);
 	free(folder);
-	return rc;
-}
-
-static bool
-exists_in(const char *folder, const char *name)
-{
-	char *path = xasprintf("%s/%s", folder, name);
-	bool there = access(path, F_OK) == 0;
-
-	free(path);
-	return there;
-}
-
-/* Does <admin>/<name> hold just this line? */
-static bool
-holds_line(const char *admin, const char *name, const char *line)
-{
-	char *path = xasprintf("%s/%s", admin, name), *text = NULL;
-	bool same = false;
-
-	if (fd_read_file(path, PATH_MAX + 64, &text, NULL) == 0) {
-		text[strcspn(text, "\r\n")] = '\0';
-		same = strcmp(text, line) == 0;
-	}
-	free(text);
-	free(path);
-	return same;
-}
-
-int
-git_write_line(const char *folder, const char *name, const char *line, struct err *e)
-{
-	char *path = xasprintf("%s/%s", folder, name), *text = xasprintf("%s\n", line);
-	int rc = fd_write_file(path, text, strlen(text), 0644);
-
-	if (rc < 0)
-		err_sys(e, rc, "cannot write %s", path);
-	free(path);
-	free(text);
-	return rc;
-}
-
-char *
-git_admin_head(const char *admin)
-{
-	static const char ref[] = "ref: refs/";
-	char *path = xasprintf("%s/HEAD", admin), *text = NULL;
-	bool valid = false;
-
-	if (fd_read_file(path, PATH_MAX, &text, NULL) == 0) {
-		size_t hex = strspn(text, "0123456789abcdef");
-
-		text[strcspn(text, "\r\n")] = '\0';
-		valid = strncmp(text, ref, sizeof(ref) - 1) == 0 ||
-			((hex == 40 || hex == 64) && text[hex] == '\0');
-	}
-	free(path);
-	if (!valid) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-int
-git_admin_find(struct git *repo, const char *real, char **admin, struct err *e)
-{
-	char *all = xasprintf("%s/worktrees", repo->git_dir), *dotgit = xasprintf("%s/.git", real);
-	char *found = NULL;
-	struct dirent *entry;
-	DIR *d = opendir(all);
-	int rc = 0;
-
-	if (d == NULL && errno != ENOENT)
-		rc = err_sys(e, -errno, "cannot read %s", all);
-	while (d != NULL && (entry = readdir(d)) != NULL) {
-		char *one = xasprintf("%s/%s", all, entry->d_name);
-
-		/* Should there be two, the one that is complete. */
-		if (entry->d_name[0] != '.' && holds_line(one, "gitdir", dotgit) &&
-		    (found == NULL || exists_in(one, GIT_READY_MARK))) {
-			free(found);
-			found = one;
-		} else {
-			free(one);
-		}
-	}
-	if (d != NULL)
-		closedir(d);
-	free(all);
-	free(dotgit);
-	if (rc == 0)
-		*admin = found;
-	return rc;
-}
-
-bool
-git_admin_complete(const char *admin)
-{
-	return exists_in(admin, GIT_READY_MARK) || !holds_line(admin, "locked", GIT_LOCK_REASON);
-}
-
-/* The folder that an administration is of. Fresh; NULL when it does not say. */
-static char *
-folder_of(const char *admin)
-{
-	char *path = xasprintf("%s/gitdir", admin), *text = NULL, *end;
-
-	if (fd_read_file(path, PATH_MAX + 64, &text, NULL) == 0) {
-		text[strcspn(text, "\r\n")] = '\0';
-		end = strrchr(text, '/');
-		if (text[0] == '/' && strcmp(end, "/.git") == 0)
-			*end = '\0';
-		else
-			text[0] = '\0';
-	}
-	free(path);
-	if (text != NULL && text[0] == '\0') {
-		free(text);
-		text = NULL;
-	}
-	return text;
-}
-
-int
-git_worktrees_below(struct git *repo, const char *real, char ***paths, struct err *e)
-{
-	char *all = xasprintf("%s/worktrees", repo->git_dir), **v = xcalloc(1, sizeof(*v));
-	size_t n = 0, len = strlen(real);
-	struct dirent *entry;
-	DIR *d = opendir(all);
-	int rc = 0;
-
-	if (d == NULL && errno != ENOENT)
-		rc = err_sys(e, -errno, "cannot read %s", all);
-	while (d != NULL && (entry = readdir(d)) != NULL) {
-		char *admin = xasprintf("%s/%s", all, entry->d_name), *path = folder_of(admin);
-
-		if (path != NULL && strncmp(path, real, len) == 0 && path[len] == '/') {
-			v = xrealloc(v, (n + 2) * sizeof(*v));
-			v[n++] = path;
-			v[n] = NULL;
-		} else {
-			free(path);
-		}
-		free(admin);
-	}
-	if (d != NULL)
-		closedir(d);
-	free(all);
-	if (rc == 0)
-		*paths = v;
-	else
-		git_free_paths(v);
-	return rc;
-}
-
-void
-git_free_paths(char **paths)
-{
-	for (size_t i = 0; paths != NULL && paths[i] != NULL; i++)
-		free(paths[i]);
-	free(paths);
-}
-
-int
-git_move_aside(const char *real, const char *what, struct err *e)
-{
-	for (int n = 1; n < ASIDE_MAX; n++) {
-		char *to = xasprintf("%s" ASIDE "%d", real, n);
-		struct stat st;
-		int rc = 0;
-
-		if (lstat(to, &st) == 0) {
-			free(to);
-			continue;
-		}
-		if (rename(what, to) < 0)
-			rc = err_sys(e, -errno, "cannot move %s out of the way", what);
-		free(to);
-		return rc;
-	}
-	return err_set(e, -EMLINK, "%s: too many planted .git folders", real);
-}
-
-int
-git_admin_repair(const char *real, const char *admin, struct git_notes *n, struct err *e)
-{
-	char *dotgit = xasprintf("%s/.git", real), *line = xasprintf("gitdir: %s", admin);
-	struct stat st;
-	int rc = 0;
-
-	if (lstat(dotgit, &st) < 0) {
-		git_note(n, "the worktree's .git was gone");
-	} else if (!S_ISREG(st.st_mode)) {
-		git_note(n, "the worktree's .git had been replaced");
-		rc = git_move_aside(real, dotgit, e);
-	} else if (!holds_line(real, ".git", line)) {
-		git_note(n, "the worktree's .git had been changed");
-	} else {
-		goto links;
-	}
-	if (rc == 0)
-		rc = git_write_line(real, ".git", line, e);
-links:
-	if (rc == 0 && !holds_line(admin, "gitdir", dotgit))
-		rc = git_write_line(admin, "gitdir", dotgit, e);
-	if (rc == 0 && !holds_line(admin, "commondir", "../.."))
-		rc = git_write_line(admin, "commondir", "../..", e);
-	free(dotgit);
-	free(line);
-	return rc;
-}
-
-/* A free name in worktrees/ for the folder called base. */
-static char *
-free_admin_name(const char *git_dir, const char *base)
-{
-	char *path = xasprintf("%s/worktrees/%s", git_dir, base);
-
-	for (int n = 1; access(path, F_OK) == 0; n++) {
-		free(path);
-		path = xasprintf("%s/worktrees/%s%d", git_dir, base, n);
-	}
-	return path;
-}
-
-/* Made beside worktrees/ and renamed into it when it is whole: it may be all that ties work to the
- * repository. */
-int
-git_admin_make(
-    struct git *repo, const char *real, const char *branch, const char *commit, char **admin, struct err *e)
-{
-	char *draft = xasprintf("%s/orch-admin-%d", repo->git_dir, (int)getpid());
-	char *all = xasprintf("%s/worktrees", repo->git_dir), *dotgit = xasprintf("%s/.git", real);
-	char *head = branch != NULL ? xasprintf("ref: refs/heads/%s", branch) : xstrdup(commit);
-	char *final = NULL;
-	int rc = git_remove_tree(repo, draft, e);
-
-	if (rc == 0 && ((rc = fd_mkdirs(draft, 0755)) < 0 || (rc = fd_mkdirs(all, 0755)) < 0))
-		err_sys(e, rc, "cannot make %s", rc == 0 ? all : draft);
-	if (rc == 0)
-		rc = git_write_line(draft, "HEAD", head, e);
-	if (rc == 0)
-		rc = git_write_line(draft, "commondir", "../..", e);
-	if (rc == 0)
-		rc = git_write_line(draft, "gitdir", dotgit, e);
-	if (rc == 0)
-		rc = git_write_line(draft, "locked", GIT_LOCK_REASON, e);
-	if (rc == 0)
-		rc = git_write_line(draft, GIT_READY_MARK, commit, e);
-	if (rc == 0) {
-		final = free_admin_name(repo->git_dir, strrchr(real, '/') + 1);
-		if (rename(draft, final) < 0)
-			rc = err_sys(e, -errno, "cannot make %s", final);
-	}
-	if (rc == 0)
-		*admin = final;
-	else
-		free(final);
-	free(draft);
-	free(all);
-	free(dotgit);
-	free(head);
 	return rc;
 }
 
@@ -527,8 +257,8 @@ remove_aside(struct git *g, const char *real, struct err *e)
 {
 	int rc = 0;
 
-	for (int n = 1; rc == 0 && n < ASIDE_MAX; n++) {
-		char *path = xasprintf("%s" ASIDE "%d", real, n);
+	for (int n = 1; rc == 0 && n < GIT_ASIDE_MAX; n++) {
+		char *path = xasprintf("%s" GIT_ASIDE "%d", real, n);
 		struct stat st;
 		bool there = lstat(path, &st) == 0;
 
