@@ -17,7 +17,8 @@ enum cell {
 
 /*
  * A worker may report what it did just after a person cancelled or its parent failed it, so reports in an
- * ended state are stale, not bugs. A report repeated after a reconnect meets the state it made: SAME.
+ * ended state are stale, not bugs. A report repeated after a reconnect meets the state it made: SAME. A
+ * parent may merge what orchctl retry has just reopened: its INTEGRATED is overtaken.
  */
 static const unsigned char table[TASK_STATE_COUNT][TASK_EVENT_COUNT] = {
     [TASK_QUEUED] = {[TASK_EV_START] = TO(RUNNING),
@@ -26,6 +27,7 @@ static const unsigned char table[TASK_STATE_COUNT][TASK_EVENT_COUNT] = {
 	[TASK_EV_ATTEMPT_FAILED] = STALE,
 	[TASK_EV_WAIT] = STALE,
 	[TASK_EV_SUBMIT] = STALE,
+	[TASK_EV_INTEGRATE] = STALE,
 	[TASK_EV_REWORK] = STALE,
 	[TASK_EV_REOPEN] = SAME},
     [TASK_WAITING] = {[TASK_EV_TIME_OVER] = TO(QUEUED),
@@ -35,10 +37,12 @@ static const unsigned char table[TASK_STATE_COUNT][TASK_EVENT_COUNT] = {
 	[TASK_EV_ATTEMPT_FAILED] = SAME,
 	[TASK_EV_WAIT] = SAME,
 	[TASK_EV_SUBMIT] = STALE,
+	[TASK_EV_INTEGRATE] = STALE,
 	[TASK_EV_REWORK] = STALE,
 	[TASK_EV_REOPEN] = SAME},
     [TASK_RUNNING] = {[TASK_EV_START] = SAME,
 	[TASK_EV_SUBMIT] = TO(SUBMITTED),
+	[TASK_EV_INTEGRATE] = STALE,
 	[TASK_EV_REWORK] = TO_LIMIT_REWORK,
 	[TASK_EV_ATTEMPT_FAILED] = TO_LIMIT_WAIT,
 	[TASK_EV_WAIT] = TO(WAITING),
@@ -53,6 +57,7 @@ static const unsigned char table[TASK_STATE_COUNT][TASK_EVENT_COUNT] = {
 	[TASK_EV_REOPEN] = TO(QUEUED)},
     [TASK_REWORK] = {[TASK_EV_START] = TO(RUNNING),
 	[TASK_EV_REWORK] = SAME,
+	[TASK_EV_INTEGRATE] = STALE,
 	[TASK_EV_FAIL] = TO(FAILED),
 	[TASK_EV_CANCEL] = TO(CANCELLED),
 	[TASK_EV_SUBMIT] = STALE,
