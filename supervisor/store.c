@@ -8,6 +8,8 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/json.h"
+#include "common/text.h"
+#include "proto/messages.h"
 
 #include <errno.h>
 #include <sqlite3.h>
@@ -165,6 +167,8 @@ store_open(struct store **out, const char *path, struct err *e)
 		    e);
 	if (rc == 0)
 		rc = migrate(s, path, e);
+	if (rc < 0 && strstr(e->msg, path) == NULL)
+		err_prefix(e, rc, "%s", path);
 	for (int i = 0; rc == 0 && i < ST_COUNT; i++) {
 		char *sql = without_last_comma(statements[i]);
 
@@ -228,7 +232,8 @@ store_add_event(
 	ev->task = xstrdup(task);
 	ev->kind = xstrdup(kind);
 	ev->state = xstrdup(state);
-	ev->text = xstrdup(text);
+	if (text != NULL)
+		ev->text = text_utf8(text, strlen(text), TEXT_MAX);
 	TAILQ_INSERT_TAIL(&s->noted, ev, entry);
 }
 
