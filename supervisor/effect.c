@@ -7,6 +7,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "supervisor/roster.h"
 
 #include <errno.h>
@@ -248,14 +249,16 @@ doom_one(struct daemon *d, struct run *r)
 {
 	const struct task *why;
 	struct task *t = roster_doomed(r, &why);
-	char *reason;
+	char *reason, *title;
 
 	if (t == NULL)
 		return false;
-	reason = xasprintf("needs %s (%s), which %s", why->id, why->title,
+	title = text_line(why->title, 200); /* a title alone may fill the reason's field */
+	reason = xasprintf("needs %s (%s), which %s", why->id, title,
 	    task_state(why) == TASK_FAILED ? "failed" : "was cancelled");
 	t->doomed = true;
 	effect_task(d, t, TASK_EV_FAIL, reason);
+	free(title);
 	free(reason);
 	return true;
 }

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #define STDERR_TAIL 2048
+#define DOING_MAX 500 /* bytes; TASK_INFO has room for 512 */
 
 extern char **environ;
 
@@ -138,6 +139,15 @@ forget_process(struct task *t)
 	t->unit_dirty = true;
 }
 
+/* For status: it travels in a field of a message, so it is one line that fits. */
+static void
+say_doing(struct task *t, const char *text)
+{
+	free(t->doing);
+	t->doing = text_line(text, DOING_MAX);
+	t->doing_at = clock_wall_ms();
+}
+
 static void
 note_exit(struct daemon *d, struct task *t, const char *how)
 {
@@ -152,8 +162,7 @@ note_exit(struct daemon *d, struct task *t, const char *how)
 			     : xasprintf("its %s %s; last words: %s", task_role(t), how, words);
 	log_warn("%s: %s", t->id, text);
 	store_add_event(d->store, t->run->id, t->id, "death", NULL, text);
-	xreplace(&t->doing, text);
-	t->doing_at = clock_wall_ms();
+	say_doing(t, text);
 	free(words);
 	free(text);
 }
@@ -387,8 +396,7 @@ tell_parked(struct daemon *d, struct task *t)
 
 	log_error("%s: %s", t->id, text);
 	store_add_event(d->store, t->run->id, t->id, "parked", NULL, text);
-	xreplace(&t->doing, text);
-	t->doing_at = clock_wall_ms();
+	say_doing(t, text);
 	free(words);
 	free(text);
 }
