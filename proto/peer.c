@@ -206,12 +206,14 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 int
 peer_send(struct peer *p, const struct msg *m, struct err *e)
 {
+	/* Signs of life promise nothing: they pass a cork that a slow disk may hold for long. */
+	bool hold = p->corked && m->id != MSG_PING && m->id != MSG_PONG;
 	size_t waiting;
 	int rc;
 
 	if (p->closing || p->mute)
 		return err_set(e, -EPIPE, "the connection to %s is closed", perms_who_name(p->cfg.them));
-	rc = msg_encode(m, p->corked ? p->held : p->out, e);
+	rc = msg_encode(m, hold ? p->held : p->out, e);
 	if (rc < 0)
 		return rc;
 	waiting = peer_out_bytes(p);
@@ -224,7 +226,7 @@ peer_send(struct peer *p, const struct msg *m, struct err *e)
 		peer_close(p, why);
 		return err_set(e, -EPIPE, "%s", p->why);
 	}
-	if (!p->corked)
+	if (!hold)
 		kick(p);
 	return 0;
 }

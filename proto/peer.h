@@ -60,8 +60,9 @@ void peer_error(struct peer *p, uint32_t request, int code, const char *fmt, ...
     __attribute__((format(printf, 4, 5)));
 
 /*
- * What is sent between cork and uncork reaches the socket only after the uncork, what was sent before goes on its way: orchd
- * keeps all peers corked and, once a loop turn's changes are committed, uncorks and corks each again. Corks do not nest.
+ * What is sent between cork and uncork reaches the socket only after the uncork, what was sent before goes
+ * on its way, and so do PING and PONG: orchd keeps all peers corked and, once a loop turn's changes are
+ * committed, uncorks and corks each again. Corks do not nest.
  */
 void peer_cork(struct peer *p);
 void peer_uncork(struct peer *p);
@@ -75,9 +76,10 @@ void peer_pause(struct peer *p, bool pause);
 size_t peer_out_bytes(const struct peer *p); /* queued and not yet written */
 int peer_fd(const struct peer *p);
 enum proto_who peer_who(const struct peer *p);
-/* After a HELLO on the control socket proved to be a role's: it gets the owner, the rights and the trust of one. */
-void peer_promote(struct peer *p, enum proto_who them, const struct peer_ops *ops, void *arg,
-    int64_t heartbeat_ms);
+/* After a HELLO on the control socket proved to be a role's: it gets the owner, the rights and the trust of
+ * one. */
+void peer_promote(
+    struct peer *p, enum proto_who them, const struct peer_ops *ops, void *arg, int64_t heartbeat_ms);
 void peer_set_arg(struct peer *p, void *arg);
 void *peer_arg(const struct peer *p);
 void peer_set_heartbeat(struct peer *p, int64_t heartbeat_ms);

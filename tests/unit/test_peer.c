@@ -551,6 +551,29 @@ cork_holds_and_keeps_order(void **state)
 	expect_closed(b, "done");
 }
 
+/* A commit may take long; the other side must not take us for dead meanwhile. */
+static void
+signs_of_life_pass_the_cork(void **state)
+{
+	struct bench *b = *state;
+	struct msg ping = {.id = MSG_PING, .ping = {.seq = 5}}, m;
+	void *arena;
+
+	start(b);
+	put_hello(b);
+	settle(b);
+	peer_cork(b->peer);
+	peer_ack(b->peer, 1, NULL);
+	put_msg(b, &ping);
+	m = next(b, &arena);
+	assert_int_equal(m.id, MSG_PONG);
+	free(arena);
+	assert_int_equal(next(b, &arena).id, 0);
+	peer_uncork(b->peer);
+	assert_int_equal(next(b, &arena).id, MSG_ACK);
+	free(arena);
+}
+
 static struct msg
 big_event(void)
 {
@@ -793,6 +816,7 @@ main(void)
 	    T(ping_is_answered),
 	    T(answers),
 	    T(cork_holds_and_keeps_order),
+	    T(signs_of_life_pass_the_cork),
 	    T(slow_reader_is_closed),
 	    T(pressure_and_relief),
 	    T(silence_ends_it),
