@@ -267,8 +267,10 @@ teardown(void **state)
 static void
 until(struct fake *f, const unsigned *count, unsigned n)
 {
-	while (*count < n)
+	while (*count < n) {
 		assert_int_equal(event_base_loop(f->loop.base, EVLOOP_ONCE), 0);
+		assert_false(f->loop.stop); /* someone lost patience: fail, with the place */
+	}
 }
 
 static int

@@ -163,8 +163,10 @@ put_status(struct bench *b, uint32_t request)
 static void
 until(struct bench *b, const unsigned *count, unsigned n)
 {
-	while (*count < n)
+	while (*count < n) {
 		assert_int_equal(event_base_loop(b->loop.base, EVLOOP_ONCE), 0);
+		assert_false(b->loop.stop); /* someone lost patience: fail, with the place */
+	}
 }
 
 /* What can happen without waiting has happened. */
