@@ -15,7 +15,7 @@
 #define HOST_STATE_DIR "state" /* below the repository's root: worktrees and homes */
 
 struct host_child {
-	char *task, *key, *title, *goal, *state, *branch, *head, *owns, *merge_from, *reason, *plan;
+	char *task, *key, *title, *goal, *state, *branch, *head, *owns, *merge_from, *reason, *plan, *needs;
 	uint64_t ordinal, rework, submitted_at;
 	bool alive;
 };
@@ -68,6 +68,9 @@ void host_send(struct rolehost *f, const struct msg *m);
 struct host_child *host_child_add(struct rolehost *f, const struct msg_task_add *m);
 /* Tells the program how the child is now. */
 void host_child_tell(struct rolehost *f, const struct host_child *c);
+struct host_child *host_child_find_key(struct rolehost *f, const char *key);
+/* The child ends in a state, and its processes with it. */
+void host_child_ends(struct rolehost *f, struct host_child *c, const char *state, const char *reason);
 struct host_child *host_child_find(struct rolehost *f, const char *task);
 /* The child commits text as path on its branch (made at the parent's tip when there is none) and submits. */
 void host_child_submits(struct rolehost *f, struct host_child *c, const char *path, const char *text);

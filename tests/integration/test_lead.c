@@ -1,0 +1,491 @@
+/* orch-em and orch-director, the programs, with real git, the scripted agent as planner, and children that
+ * the test plays. */
+#include "tests/helper/lib/rolehost.h"
+#include "tests/helper/lib/test.h"
+
+#include "common/alloc.h"
+#include "proto/msg.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TASKS                                                                                                \
+	"{\"summary\":\"Two.\",\"tasks\":["                                                                  \
+	"{\"id\":\"a\",\"title\":\"A\",\"goal\":\"Do a.\",\"owns\":[\"src/a.c\"],\"depends_on\":[]},"        \
+	"{\"id\":\"b\",\"title\":\"B\",\"goal\":\"Do b.\",\"owns\":[\"src/b.c\"],\"depends_on\":[\"a\"]}]}"
+#define AREAS                                                                                                \
+	"{\"summary\":\"Two.\",\"areas\":["                                                                  \
+	"{\"id\":\"core\",\"title\":\"Core\",\"goal\":\"Do the "                                             \
+	"core.\",\"owns\":[\"src/\"],\"depends_on\":[]},"                                                    \
+	"{\"id\":\"docs\",\"title\":\"Docs\",\"goal\":\"Do "                                                 \
+	"docs.\",\"owns\":[\"docs/\"],\"depends_on\":[]}]}"
+
+static struct rolehost *
+new_em(const char *verify)
+{
+	struct rolehost *f = host_new(WHO_EM, ORCH_BIN_DIR, "25/em1", "core", verify);
+
+	testrepo_do(f->repo, NULL, "branch", "work", NULL);
+	host_set(&f->a.branch, "work-em1");
+	host_set(&f->a.parent_branch, "work");
+	return f;
+}
+
+static struct rolehost *
+new_director(const char *verify)
+{
+	struct rolehost *f = host_new(WHO_DIRECTOR, ORCH_BIN_DIR, "25", "", verify);
+
+	host_set(&f->a.title, "Build it!");
+	free((char *)f->a.base);
+	f->a.base = testrepo_git(f->repo, NULL, "rev-parse", "main", NULL);
+	return f;
+}
+
+static const struct msg *
+last(struct rolehost *f, enum msg_id id)
+{
+	if (f->last[id] == NULL) {
+		char *log = testrepo_read(f->repo, "logs/stderr");
+
+		fail_msg("no message %d came; the story:%s; the log:\n%s", id, f->story, log);
+	}
+	return f->last[id];
+}
+
+static void
+expect_git(struct rolehost *f, const char *wanted, const char *a, const char *b, const char *c)
+{
+	char *got = testrepo_git(f->repo, NULL, a, b, c, NULL);
+
+	assert_string_equal(got, wanted);
+	free(got);
+}
+
+/* No branch, worktree or saved work is left but those named. */
+static void
+expect_nothing_left(struct rolehost *f, const char *branches)
+{
+	expect_git(f, branches, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads");
+	expect_git(f, "", "for-each-ref", "--format=%(refname)", "refs/orch");
+	assert_false(testrepo_exists(f->repo, ".git/worktrees/25-em1"));
+	assert_false(testrepo_exists(f->repo, HOST_STATE_DIR "/wt/25-em1"));
+	assert_false(testrepo_exists(f->repo, HOST_STATE_DIR "/wt/25"));
+}
+
+/* Each child writes what it owns as soon as it is added. */
+static void
+submit_when_added(struct rolehost *f, const struct msg *m)
+{
+	if (m->id == MSG_TASK_ADD) {
+		char *path = xasprintf("src/%s.c", m->task_add.key),
+		     *text = xasprintf("int %s;\n", m->task_add.key);
+
+		host_child_submits(f, host_child_find_key(f, m->task_add.key), path, text);
+		free(path);
+		free(text);
+	}
+}
+
+static void
+test_area_with_two_tasks(void **state)
+{
+	struct rolehost *f = new_em("! grep -q bad src/*");
+	const struct msg *m;
+
+	(void)state;
+	host_script(f, "em-core", "expect_prompt The goal of the task.\nplan <<END\n" TASKS "\nEND\n");
+	f->on_request = submit_when_added;
+	assert_int_equal(host_run(f), 0);
+	m = last(f, MSG_SUBMIT);
+	/* base, session, usage; the plan; its tasks; each of them integrated */
+	assert_string_equal(f->story, " NOTE NOTE NOTE PLAN TASK_ADD TASK_ADD INTEGRATED INTEGRATED SUBMIT");
+	assert_int_equal(m->submit.files, 2);
+	assert_string_equal(m->submit.summary, "2 tasks");
+	expect_git(f, "src/a.c\nsrc/b.c", "diff", "--name-only", "work..work-em1");
+	expect_git(f, m->submit.head, "rev-parse", "--verify", "work-em1");
+	assert_string_equal(f->children[1].needs, "[\"a\"]");
+	assert_string_equal(f->children[1].branch, "work-em1-w2");
+	expect_nothing_left(f, "main\nwork\nwork-em1");
+	host_free(f);
+}
+
+static void
+test_bad_plan_goes_back_twice_then_fails(void **state)
+{
+	struct rolehost *f = new_em(NULL);
+
+	(void)state;
+	host_script(f, "em-core",
+	    "plan <<END\n{\"summary\":\"x\",\"tasks\":[{\"id\":\"a\",\"title\":\"A\",\"goal\":\"g\",\"owns\":"
+	    "[\"Makefile\"],\"depends_on\":[]}]}\nEND\n");
+	host_script(f, "em-core.2",
+	    "expect_resumed\nexpect_prompt Makefile\nplan <<END\n{\"summary\":\"x\",\"tasks\":[]}\nEND\n");
+	assert_int_equal(host_run(f), 0);
+	assert_string_equal(last(f, MSG_FAIL)->fail.task, "25/em1");
+	assert_non_null(strstr(f->last[MSG_FAIL]->fail.reason, "three times"));
+	assert_non_null(strstr(f->last[MSG_FAIL]->fail.reason, "Makefile"));
+	assert_int_equal(f->child_count, 0);
+	host_free(f);
+}
+
+static void
+test_bad_plan_is_put_right(void **state)
+{
+	struct rolehost *f = new_em(NULL);
+
+	(void)state;
+	host_script(f, "em-core.1", "plan <<END\n{\"summary\":\"x\",\"tasks\":[]}\nEND\n");
+	host_script(f, "em-core.2", "expect_resumed\nplan <<END\n" TASKS "\nEND\n");
+	f->on_request = submit_when_added;
+	assert_int_equal(host_run(f), 0);
+	last(f, MSG_SUBMIT);
+	host_free(f);
+}
+
+static void
+submit_red_then_green(struct rolehost *f, const struct msg *m)
+{
+	if (m->id == MSG_TASK_ADD && strcmp(m->task_add.key, "a") == 0)
+		host_child_submits(f, &f->children[0], "src/a.c", "bad\n");
+	else if (m->id == MSG_TASK_ADD)
+		host_child_ends(f, &f->children[1], "failed", "it was too hard");
+	else if (m->id == MSG_REWORK)
+		host_child_submits(f, &f->children[0], "src/a.c", "good\n");
+}
+
+static void
+test_red_merge_is_sent_back_and_a_failed_task_does_not_sink_the_rest(void **state)
+{
+	struct rolehost *f = new_em("! grep bad src/*");
+	char *tip;
+
+	(void)state;
+	host_set(&f->a.plan_json, TASKS);
+	f->on_request = submit_red_then_green;
+	assert_int_equal(host_run(f), 0);
+	assert_non_null(strstr(last(f, MSG_REWORK)->rework.evidence, "bad"));
+	tip = testrepo_git(f->repo, NULL, "rev-parse", "work", NULL);
+	assert_string_equal(f->last[MSG_REWORK]->rework.merge_from, tip);
+	free(tip);
+	assert_string_equal(
+	    last(f, MSG_SUBMIT)->submit.summary, "1 of 2 tasks; missing: w2: it was too hard");
+	expect_git(f, "good", "show", "work-em1:src/a.c", "--");
+	expect_nothing_left(f, "main\nwork\nwork-em1");
+	host_free(f);
+}
+
+static void
+fail_when_added(struct rolehost *f, const struct msg *m)
+{
+	if (m->id != MSG_TASK_ADD)
+		return;
+	/* What it had done stays as saved work. */
+	host_child_submits(f, &f->children[f->child_count - 1], "src/a.c", "half\n");
+	host_child_ends(f, &f->children[f->child_count - 1], "failed", "no");
+}
+
+static void
+test_area_fails_when_nothing_came_of_it(void **state)
+{
+	struct rolehost *f = new_em(NULL);
+
+	(void)state;
+	host_set(&f->a.plan_json, TASKS);
+	f->on_request = fail_when_added;
+	assert_int_equal(host_run(f), 0);
+	assert_string_equal(
+	    last(f, MSG_FAIL)->fail.reason, "none of its tasks was integrated: w1: no; w2: no");
+	expect_git(f, "main\nwork\nwork-em1", "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads");
+	expect_git(f, "half", "show", "refs/orch/wip/25-em1-w1:src/a.c", "--");
+	host_free(f);
+}
+
+static void
+resolve_rework(struct rolehost *f, const struct msg *m)
+{
+	submit_when_added(f, m);
+	if (m->id == MSG_TASK_ADD && strncmp(m->task_add.key, "rework-", 7) == 0) {
+		assert_non_null(strstr(m->task_add.goal, "both sides changed src/a.c"));
+		assert_string_equal(m->task_add.owns_json, f->a.owns_json);
+	}
+}
+
+static void
+test_area_sent_back_gets_one_more_task(void **state)
+{
+	struct rolehost *f = new_em(NULL);
+	char *parent;
+
+	(void)state;
+	host_set(&f->a.plan_json, TASKS);
+	f->on_request = resolve_rework;
+	assert_int_equal(host_run(f), 0);
+	last(f, MSG_SUBMIT);
+	/* The director finds a conflict: its own branch has moved. */
+	testrepo_do(f->repo, NULL, "switch", "-q", "work", NULL);
+	testrepo_file(f->repo, "elsewhere", "x\n");
+	parent = testrepo_commit(f->repo, "A sibling's");
+	testrepo_do(f->repo, NULL, "switch", "-q", "main", NULL);
+	f->a.rework = 1;
+	f->a.attempt = 2;
+	host_set(&f->a.evidence, "both sides changed src/a.c");
+	host_set(&f->a.merge_from, parent);
+	for (int i = 0; i < 2; i++) { /* a second start adds nothing */
+		assert_int_equal(host_run(f), 0);
+		assert_int_equal(f->child_count, 3);
+		assert_string_equal(f->children[2].key, "rework-2");
+		assert_string_equal(f->children[2].merge_from, parent);
+		assert_string_equal(last(f, MSG_SUBMIT)->submit.base, parent);
+		expect_git(f, "src/a.c\nsrc/b.c\nsrc/rework-2.c", "diff", "--name-only", "work..work-em1");
+	}
+	free(parent);
+	host_free(f);
+}
+
+static bool
+em_killed_at(unsigned n, bool after)
+{
+	struct rolehost *f = new_em("! grep -q bad src/*");
+	unsigned starts = 0;
+	bool was_killed = false;
+
+	host_script(f, "em-core", "plan <<END\n" TASKS "\nEND\n");
+	f->on_request = submit_when_added;
+	f->kill_at = n;
+	f->kill_after = after;
+	do {
+		assert_true(++starts < 10);
+		if (host_run(f) == -SIGKILL) {
+			was_killed = true;
+			f->kill_at = 0;
+			/* The children worked on without their EM. */
+			for (size_t i = 0; i < f->child_count; i++)
+				if (strcmp(f->children[i].state, "queued") == 0) {
+					char *path = xasprintf("src/%s.c", f->children[i].key);
+					char *text = xasprintf("int %s;\n", f->children[i].key);
+
+					host_child_submits(f, &f->children[i], path, text);
+					free(path);
+					free(text);
+				}
+		}
+	} while (strstr(f->story, "SUBMIT") == NULL);
+	assert_int_equal(f->child_count, 2);
+	expect_git(f, "src/a.c\nsrc/b.c", "diff", "--name-only", "work..work-em1");
+	expect_git(f, "4", "rev-list", "--count", "main..work-em1");
+	expect_nothing_left(f, "main\nwork\nwork-em1");
+	host_free(f);
+	return was_killed;
+}
+
+static void
+test_em_killed_anywhere(void **state)
+{
+	unsigned n = 1;
+
+	(void)state;
+	for (; n < 20 && em_killed_at(n, false); n++)
+		em_killed_at(n, true);
+	assert_in_range(n, 7, 12);
+}
+
+static void
+areas_submit(struct rolehost *f, const struct msg *m)
+{
+	if (m->id != MSG_TASK_ADD)
+		return;
+	if (strcmp(m->task_add.key, "core") == 0)
+		host_child_submits(f, &f->children[0], "src/core.c", "core\n");
+	else
+		host_child_submits(f, &f->children[1], "docs/d", "docs\n");
+}
+
+static void
+test_run_with_two_areas(void **state)
+{
+	struct rolehost *f = new_director(NULL);
+	const struct msg *m;
+
+	(void)state;
+	host_script(f, "director", "expect_prompt Build it!\nplan <<END\n" AREAS "\nEND\n");
+	f->on_request = areas_submit;
+	assert_int_equal(host_run(f), 0);
+	m = last(f, MSG_FINISH);
+	assert_string_equal(
+	    f->story, " NOTE NOTE PLAN RUN_STATE TASK_ADD TASK_ADD INTEGRATED INTEGRATED RUN_STATE FINISH");
+	assert_int_equal(m->finish.files, 2);
+	assert_false(m->finish.failed);
+	assert_null(m->finish.reason);
+	assert_string_equal(f->a.branch, "cco/25-build-it");
+	expect_git(f, m->finish.head, "rev-parse", "--verify", "cco/25-build-it");
+	expect_git(f, "docs/d\nsrc/core.c", "diff", "--name-only", "main..cco/25-build-it");
+	expect_nothing_left(f, "cco/25-build-it\nmain");
+	expect_git(f, "", "status", "--porcelain", "--");
+	host_free(f);
+}
+
+static void
+areas_fail(struct rolehost *f, const struct msg *m)
+{
+	if (m->id == MSG_TASK_ADD)
+		host_child_ends(f, &f->children[f->child_count - 1], "failed", "no luck");
+}
+
+static void
+test_run_of_which_nothing_came(void **state)
+{
+	struct rolehost *f = new_director(NULL);
+
+	(void)state;
+	/* Branches of an earlier run of that name are not touched. */
+	testrepo_do(f->repo, NULL, "branch", "cco/25-build-it-em1", NULL);
+	host_set(&f->a.plan_json, AREAS);
+	f->on_request = areas_fail;
+	assert_int_equal(host_run(f), 0);
+	assert_true(last(f, MSG_FINISH)->finish.failed);
+	assert_null(f->last[MSG_FINISH]->finish.head);
+	assert_string_equal(
+	    f->last[MSG_FINISH]->finish.reason, "no area was merged: em1: no luck; em2: no luck");
+	assert_string_equal(f->a.branch, "cco/25-build-it-2");
+	expect_nothing_left(f, "cco/25-build-it-em1\nmain");
+	host_free(f);
+}
+
+/* An EM that died for good leaves its workers' branches: the director sees to them too. */
+static void
+em_dies(struct rolehost *f, const struct msg *m)
+{
+	if (m->id != MSG_TASK_ADD)
+		return;
+	if (strcmp(m->task_add.key, "core") == 0) {
+		struct host_child worker = f->children[0];
+
+		worker.branch = xasprintf("%s-w1", f->children[0].branch);
+		worker.head = NULL;
+		worker.state = xstrdup("");
+		host_child_submits(f, &worker, "src/w", "a worker's\n");
+		free(worker.branch);
+		free(worker.head);
+		free(worker.state);
+		host_child_ends(f, &f->children[0], "failed", "parked");
+	} else {
+		host_child_submits(f, &f->children[1], "docs/d", "docs\n");
+	}
+}
+
+static void
+test_orphaned_workers_are_cleaned_up(void **state)
+{
+	struct rolehost *f = new_director(NULL);
+
+	(void)state;
+	host_set(&f->a.plan_json, AREAS);
+	f->on_request = em_dies;
+	assert_int_equal(host_run(f), 0);
+	assert_false(last(f, MSG_FINISH)->finish.failed);
+	assert_string_equal(f->last[MSG_FINISH]->finish.reason, "1 of 2 areas are missing: em1: parked");
+	expect_git(f, "cco/25-build-it\nmain", "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads");
+	expect_git(f, "a worker's", "show", "refs/orch/wip/25-em1-w1:src/w", "--");
+	host_free(f);
+}
+
+static void
+cancel_after_one(struct rolehost *f, const struct msg *m)
+{
+	const struct msg stop = {.id = MSG_STOP, .stop = {.reason = "orchctl cancel", .cancelled = true}};
+
+	areas_submit(f, m);
+	if (m->id != MSG_INTEGRATED)
+		return;
+	for (size_t i = 0; i < f->child_count; i++)
+		if (strcmp(f->children[i].state, "submitted") == 0)
+			host_child_ends(f, &f->children[i], "cancelled", "orchctl cancel");
+	host_send(f, &stop);
+}
+
+static void
+test_cancelled_run_is_tidied_up_and_finished(void **state)
+{
+	struct rolehost *f = new_director(NULL);
+
+	(void)state;
+	host_set(&f->a.plan_json, AREAS);
+	f->on_request = cancel_after_one;
+	assert_int_equal(host_run(f), 0);
+	assert_string_equal(last(f, MSG_FINISH)->finish.reason, "cancelled with 1 of 2 areas merged");
+	assert_string_equal(f->story, " PLAN RUN_STATE TASK_ADD TASK_ADD INTEGRATED FINISH");
+	expect_git(f, "cco/25-build-it\nmain", "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads");
+	host_free(f);
+}
+
+static void
+cancel_when_planning(struct rolehost *f, const struct msg *m)
+{
+	const struct msg stop = {.id = MSG_STOP, .stop = {.reason = "orchctl cancel", .cancelled = true}};
+
+	if (m->id == MSG_PROGRESS && strcmp(m->progress.doing, "ready") == 0)
+		host_send(f, &stop);
+}
+
+static void
+test_cancelled_while_it_plans(void **state)
+{
+	struct rolehost *f = new_director(NULL);
+
+	(void)state;
+	host_script(f, "director", "say ready\nhang\n");
+	f->on_report = cancel_when_planning;
+	assert_int_equal(host_run(f), 0);
+	assert_string_equal(last(f, MSG_FINISH)->finish.reason, "cancelled with 0 of 0 areas merged");
+	assert_string_equal(f->story, " NOTE FINISH");
+	expect_nothing_left(f, "main");
+	host_free(f);
+}
+
+static void
+test_started_by_hand(void **state)
+{
+	static const char *const programs[] = {"director", "em", "worker"};
+	struct testrepo *t = testrepo_new();
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		char *help = xasprintf("%s/orch-%s --help | grep -q ^usage:", ORCH_BIN_DIR, programs[i]);
+		char *bare =
+		    xasprintf("%s/orch-%s 2>&1 3>&- | grep -q 'started by orchd'", ORCH_BIN_DIR, programs[i]);
+		char *wrong = xasprintf("%s/orch-%s --wrong 2>/dev/null 3>&-", ORCH_BIN_DIR, programs[i]);
+
+		assert_int_equal(system(help), 0);
+		assert_int_equal(system(bare), 0);
+		assert_int_equal(system(wrong), 2 << 8);
+		free(help);
+		free(bare);
+		free(wrong);
+	}
+	testrepo_free(t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_area_with_two_tasks),
+	    cmocka_unit_test(test_bad_plan_goes_back_twice_then_fails),
+	    cmocka_unit_test(test_bad_plan_is_put_right),
+	    cmocka_unit_test(test_red_merge_is_sent_back_and_a_failed_task_does_not_sink_the_rest),
+	    cmocka_unit_test(test_area_fails_when_nothing_came_of_it),
+	    cmocka_unit_test(test_area_sent_back_gets_one_more_task),
+	    cmocka_unit_test(test_em_killed_anywhere),
+	    cmocka_unit_test(test_run_with_two_areas),
+	    cmocka_unit_test(test_run_of_which_nothing_came),
+	    cmocka_unit_test(test_orphaned_workers_are_cleaned_up),
+	    cmocka_unit_test(test_cancelled_run_is_tidied_up_and_finished),
+	    cmocka_unit_test(test_cancelled_while_it_plans),
+	    cmocka_unit_test(test_started_by_hand),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
