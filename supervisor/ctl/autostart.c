@@ -105,7 +105,7 @@ autostart_begin(struct autostart **out, struct loop *l, const struct repo *r, st
 	int rc = sibling_path("orchd", &program, e);
 
 	d->loop = l;
-	d->log = xasprintf("%s/orchd.log", r->state);
+	d->log = xasprintf("%s/logs/orchd.log", r->state);
 	d->log_start = stat(d->log, &st) == 0 ? st.st_size : 0;
 	d->said = memfd_create("orchd-stderr", MFD_CLOEXEC);
 	if (rc == 0)

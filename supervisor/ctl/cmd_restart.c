@@ -36,19 +36,27 @@ start(struct ctl *c)
 	}
 }
 
+/* Those that our stop has stopped, and nobody before us. */
 static int
-resume_all(struct ctl *c, const struct view *v)
+resume_all(struct ctl *c, const struct view *before)
 {
-	int rc = CTL_OK;
+	struct msg ask = {.id = MSG_STATUS};
+	struct view now;
+	int rc;
 
-	for (size_t i = 0; i < v->run_count && rc == CTL_OK; i++) {
+	view_init(&now);
+	ask.status.all = true;
+	rc = ctl_ask(c, &ask, on_item, &now);
+	for (size_t i = 0; i < now.run_count && rc == CTL_OK; i++) {
+		const struct view_run *r = now.runs[i], *old = view_run(before, r->id);
 		struct msg m = {.id = MSG_RESUME};
 
-		if (v->runs[i]->msg == NULL || view_run_ended(v->runs[i]) || v->runs[i]->info->stopped)
+		if (r->msg == NULL || !r->info->stopped || old == NULL || old->info->stopped)
 			continue;
-		m.resume.run = v->runs[i]->id;
+		m.resume.run = r->id;
 		rc = ctl_ask(c, &m, NULL, NULL);
 	}
+	view_clear(&now);
 	return rc;
 }
 

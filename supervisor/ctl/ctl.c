@@ -155,11 +155,19 @@ ctl_never_ran(const struct ctl *c)
 	return stat(c->repo.state, &st) < 0 && stat(c->repo.socket, &st) < 0;
 }
 
+bool
+ctl_is_front(void)
+{
+	const char *front = getenv("ORCH_FRONT");
+
+	return front != NULL && strcmp(front, "1") == 0;
+}
+
 int
 ctl_connect(struct ctl *c)
 {
 	struct err e = {""};
-	int rc = client_open(&c->client, &c->loop, &c->repo, true, &e);
+	int rc = client_open(&c->client, &c->loop, &c->repo, !ctl_is_front(), &e);
 
 	if (rc == 0)
 		return CTL_OK;

@@ -166,6 +166,11 @@ reconnect(struct live *v)
 	int rc;
 
 	term_leave(&v->picture);
+	if (ctl_is_front()) {
+		ctl_say(
+		    "orchd ends before the run has; orchctl resume or the next orchd run goes on with it");
+		return CTL_UNREACHABLE;
+	}
 	ctl_say("lost orchd (%s), connecting again", client_why(v->ctl->client));
 	l->on_signal = NULL;
 	for (;;) {

@@ -129,7 +129,8 @@ draw_head(const struct view_run *r, int64_t now_ms, struct lines *out)
 	line_end(out);
 	line_add(out, tree_state_style(i->state), i->stopped ? "stopped" : i->state);
 	line_gap(out, 1);
-	line_addf(out, LINE_PLAIN, "for %s", clock_age(age, sizeof(age), run_age(i, now_ms)));
+	line_addf(out, LINE_PLAIN, "%s %s", i->ended_at != 0 ? "after" : "for",
+	    clock_age(age, sizeof(age), run_age(i, now_ms)));
 	if (i->branch != NULL) {
 		line_add(out, LINE_DIM, ", branch");
 		line_gap(out, 1);
@@ -310,7 +311,8 @@ tree_draw(const struct view_run *r, size_t height, int64_t now_ms, struct lines 
 		return;
 	draw_head(r, now_ms, out);
 	draw_limits(r, out);
-	draw_problems(r, height, now_ms, out);
+	if (!view_run_ended(r)) /* the last words tell what is missing */
+		draw_problems(r, height, now_ms, out);
 	room = height > out->count - first ? height - (out->count - first) : 1;
 	if (height != 0 && r->count > room) {
 		draw_some(r, room, now_ms, out);

@@ -167,6 +167,11 @@ add_next(const struct view_run *r, struct lines *out)
 		label(out, "next");
 		line_addf(out, LINE_PLAIN, "orchctl logs %s", r->id);
 		line_end(out);
+		if (strcmp(i->state, "failed") == 0) {
+			label(out, "");
+			line_addf(out, LINE_PLAIN, "orchctl retry %s", r->id);
+			line_end(out);
+		}
 	}
 }
 
