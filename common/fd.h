@@ -35,4 +35,10 @@ int fd_write_file(const char *path, const void *data, size_t size, mode_t mode);
 /* mkdir -p; new folders get mode. 0 when it exists already. */
 int fd_mkdirs(const char *path, mode_t mode);
 
+/*
+ * Removes path and all below it, without following links or leaving the file system. 0 also when it is not there;
+ * -errno of what could not be removed. For folders of ours.
+ */
+int fd_remove_tree(const char *path);
+
 #endif

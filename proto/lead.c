@@ -161,5 +161,6 @@ lead_serve(struct lead *ld, struct err *e)
 int
 lead_remove_worktree(struct lead *ld, struct err *e)
 {
+	role_remove_tmp(ld->role, ld->role->assign->task);
 	return git_worktree_remove(&ld->role->git, ld->role->worktree, e);
 }

@@ -201,6 +201,7 @@ lead_sweep(struct role *r, const struct team_child *c, struct err *e)
 	int rc;
 
 	taskid_flat(flat, task);
+	role_remove_tmp(r, task);
 	rc = sweep_worktrees(r, c, flat, e);
 	if (rc == 0 && branch != NULL && *branch != '\0')
 		rc = sweep_branches(r, branch, flat, e);

@@ -2,8 +2,10 @@
 #include "proto/role.h"
 
 #include "common/agent.h"
+#include "common/agent.h"
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/fd.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/taskid.h"
@@ -179,6 +181,16 @@ role_await_team(struct role *r, struct err *e)
 		err_set(e, rc, "orchd did not tell the children of %s within %d s", r->assign->task,
 		    TEAM_WAIT_MS / 1000);
 	return rc;
+}
+
+void
+role_remove_tmp(struct role *r, const char *task)
+{
+	char *home = taskid_home(r->assign->state_dir, task), *tmp = agent_tmpdir(home);
+
+	fd_remove_tree(tmp);
+	free(home);
+	free(tmp);
 }
 
 int

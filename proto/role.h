@@ -58,6 +58,9 @@ int role_main(int argc, char **argv, const struct role_kind *kind);
 /* Waits (10 s) until orchd has told all children that exist. */
 int role_await_team(struct role *r, struct err *e);
 
+/* Removes the private TMPDIR of a task's agents; its home stays, for a retry. Failures do not matter. */
+void role_remove_tmp(struct role *r, const char *task);
+
 /*
  * Requests about tasks; texts are cut to what the schema allows and may be any bytes. All return as
  * link_call() does. session: also the one that SUBMITs and NOTEs speak of.

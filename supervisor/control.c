@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -293,15 +292,6 @@ on_resume(struct client *c, const struct msg *m, struct err *e)
 }
 
 static int
-remove_entry(const char *path, const struct stat *st, int type, struct FTW *f)
-{
-	(void)st;
-	(void)type;
-	(void)f;
-	return remove(path) < 0 && errno != ENOENT ? -1 : 0;
-}
-
-static int
 on_forget(struct client *c, const struct msg *m, struct err *e)
 {
 	const char *id = m->forget.run;
@@ -316,7 +306,7 @@ on_forget(struct client *c, const struct msg *m, struct err *e)
 	if (rc < 0)
 		return rc;
 	dir = xasprintf("%s/logs/%s", c->d->repo.state, id);
-	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	fd_remove_tree(dir); /* what stays of its logs harms nobody */
 	free(dir);
 	peer_ack(c->peer, m->request, NULL);
 	return 0;

@@ -115,8 +115,8 @@ effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *re
 		return 0;
 	t->state = to;
 	enter_state(t, to, ev);
-	if (reason != NULL || to == TASK_RUNNING || to == TASK_INTEGRATED)
-		xreplace(&t->reason, to == TASK_RUNNING || to == TASK_INTEGRATED ? NULL : reason);
+	/* A reason is why it is in the state it is in: it goes with the next one. */
+	xreplace(&t->reason, to == TASK_RUNNING || to == TASK_INTEGRATED ? NULL : reason);
 	store_add_event(d->store, t->run->id, t->id, "state", task_state_name(to), reason);
 	effect_mark_task(d, t);
 	if (to == TASK_RUNNING)

@@ -4,13 +4,14 @@
  */
 #include "supervisor/ctl/cmds.h"
 
+#include "common/agent.h"
+#include "common/fd.h"
 #include "common/git.h"
 #include "common/taskid.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/view.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,24 +36,6 @@ exists(const char *path)
 	struct stat st;
 
 	return lstat(path, &st) == 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-	(void)st;
-	(void)where;
-	return (kind == FTW_DP || kind == FTW_DNR ? rmdir(path) : unlink(path)) < 0 && errno != ENOENT ? -1
-												       : 0;
-}
-
-/* Below our own worktree folder only; does not follow links nor leave the file system. */
-static int
-remove_tree(const char *path, struct err *e)
-{
-	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
-		return err_sys(e, -errno, "cannot remove %s", path);
-	return 0;
 }
 
 static int
@@ -96,14 +79,15 @@ drop_saved(struct cleaner *k, const struct msg_task_info *t, struct err *e)
 static int
 clean_task(struct cleaner *k, const struct msg_task_info *t, struct err *e)
 {
-	char *home = taskid_home(k->ctl->repo.worktrees, t->task);
+	char *home = taskid_home(k->ctl->repo.worktrees, t->task), *tmp = agent_tmpdir(home);
 	int rc = clean_worktree(k, t, e);
 
-	if (rc == 0 && exists(home))
-		rc = remove_tree(home, e);
+	if (rc == 0 && ((rc = fd_remove_tree(home)) < 0 || (rc = fd_remove_tree(tmp)) < 0))
+		err_sys(e, rc, "cannot remove all of %s and %s", home, tmp);
 	if (rc == 0 && k->drop_saved)
 		rc = drop_saved(k, t, e);
 	free(home);
+	free(tmp);
 	return rc;
 }
 
