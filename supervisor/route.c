@@ -275,7 +275,7 @@ on_progress(struct request *q)
 		t->tokens_in = (int64_t)m->tokens_in;
 	if (m->tokens_out > 0)
 		t->tokens_out = (int64_t)m->tokens_out;
-	t->changed = true;
+	t->changed = t->run->changed = true; /* to watchers, not to the store */
 	return 0;
 }
 
