@@ -121,6 +121,26 @@ line_addf(struct lines *l, enum line_style style, const char *fmt, ...)
 }
 
 void
+line_wrap(struct lines *l, enum line_style style, const char *text, size_t indent)
+{
+	char *clean = text_line(text == NULL ? "" : text, PIECE_MAX), *next = clean, *word;
+
+	for (bool first = true; (word = strsep(&next, " ")) != NULL; first = false) {
+		size_t columns = text_columns(word) + (first ? 0 : 1);
+
+		/* A word longer than a line is cut there: it has no better place below. */
+		if (l->width != 0 && l->columns + columns > l->width && l->columns > indent) {
+			line_end(l);
+			line_gap(l, indent);
+		} else if (!first) {
+			line_gap(l, 1);
+		}
+		put_styled(l, style, word);
+	}
+	free(clean);
+}
+
+void
 line_gap(struct lines *l, size_t spaces)
 {
 	while (spaces-- > 0)

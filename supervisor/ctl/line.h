@@ -31,6 +31,8 @@ void lines_clear(struct lines *l);
 void line_add(struct lines *l, enum line_style style, const char *text);
 void line_addf(struct lines *l, enum line_style style, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Like line_add, but words that do not fit go on below, from column indent on: nothing is lost but blanks. */
+void line_wrap(struct lines *l, enum line_style style, const char *text, size_t indent);
 /* Spaces up to a column; one at least, unless the line is empty. */
 void line_to(struct lines *l, size_t column);
 void line_gap(struct lines *l, size_t spaces);

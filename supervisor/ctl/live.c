@@ -261,7 +261,7 @@ finish(struct live *v)
 		return CTL_FAILED;
 	}
 	if (v->o->print_end) {
-		lines_init(&l, 0, term_colour(stdout));
+		lines_init(&l, term_text_width(stdout), term_colour(stdout));
 		line_end(&l);
 		tree_end(r, &l);
 		term_print(stdout, &l);

@@ -20,7 +20,7 @@ text_status(struct out *o, const struct view *v, bool all)
 {
 	struct lines l;
 
-	begin(o, &l);
+	lines_init(&l, term_text_width(o->f), term_colour(o->f));
 	for (size_t i = 0; i < v->run_count; i++) {
 		const struct view_run *r = v->runs[i];
 

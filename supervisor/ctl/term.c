@@ -44,6 +44,17 @@ term_size(FILE *f, size_t *width, size_t *height)
 		*height = ws.ws_row;
 }
 
+size_t
+term_text_width(FILE *f)
+{
+	size_t width, height;
+
+	if (!isatty(fileno(f)))
+		return 0;
+	term_size(f, &width, &height);
+	return width;
+}
+
 bool
 term_redraw(struct term_picture *p, FILE *f, const struct lines *l)
 {

@@ -16,6 +16,9 @@ bool term_can_redraw(FILE *f);
 /* Columns and lines of f's terminal; 80 x 24 when it does not say. */
 void term_size(FILE *f, size_t *width, size_t *height);
 
+/* The width for text that is printed once: 0 (no limit) when f is no terminal. */
+size_t term_text_width(FILE *f);
+
 /* A picture on a terminal. Zeroed: nothing drawn yet. */
 struct term_picture {
 	size_t drawn;   /* lines of it above the cursor */

@@ -22,7 +22,7 @@ static void
 row(struct lines *out, const char *name, const char *value)
 {
 	label(out, name);
-	line_add(out, LINE_PLAIN, value);
+	line_wrap(out, LINE_PLAIN, value, COLUMN);
 	line_end(out);
 }
 
@@ -99,11 +99,11 @@ add_missing(const struct view_run *r, struct lines *out)
 		line_gap(out, 1);
 		line_add(out, tree_state_style(i->state), i->state);
 		line_gap(out, 1);
-		line_addf(out, LINE_PLAIN, "(%s)", i->title);
+		line_addf(out, LINE_PLAIN, "(%.200s)", i->title);
 		if (i->reason != NULL) {
 			line_add(out, LINE_PLAIN, ":");
 			line_gap(out, 1);
-			line_add(out, LINE_PLAIN, i->reason);
+			line_wrap(out, LINE_PLAIN, i->reason, COLUMN + 2);
 		}
 		line_end(out);
 	}

@@ -356,6 +356,30 @@ test_end_partial(void **state)
 	view_clear(&v);
 }
 
+/* The last words are never cut: what does not fit goes on below. */
+static void
+test_end_wraps(void **state)
+{
+	struct msg m = ctlmodel_run("failed");
+	struct lines l;
+	struct view v;
+
+	(void)state;
+	view_init(&v);
+	m.run_info.reason = "no area was merged and nobody\nknows what to do about it";
+	put(&v, m);
+	lines_init(&l, 34, false);
+	tree_end(view_last(&v), &l);
+	assert_lines(&l, "failed: Build a functional calcula\n"
+			 "reason    no area was merged and\n"
+			 "          nobody knows what to do\n"
+			 "          about it\n"
+			 "tasks     0 done, 0 failed, of 0\n"
+			 "next      orchctl logs m1\n"
+			 "          orchctl retry m1\n");
+	view_clear(&v);
+}
+
 static int
 set_zone(void **state)
 {
@@ -376,6 +400,7 @@ main(void)
 	    cmocka_unit_test(test_change_lines),
 	    cmocka_unit_test(test_end_complete),
 	    cmocka_unit_test(test_end_partial),
+	    cmocka_unit_test(test_end_wraps),
 	};
 
 	return cmocka_run_group_tests(tests, set_zone, NULL);
