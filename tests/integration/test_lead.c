@@ -327,6 +327,47 @@ test_run_with_two_areas(void **state)
 	host_free(f);
 }
 
+static bool
+director_killed_at(unsigned n, bool after)
+{
+	struct rolehost *f = new_director(NULL);
+	bool was_killed;
+
+	host_script(f, "director", "plan <<END\n" AREAS "\nEND\n");
+	f->on_request = areas_submit;
+	f->kill_at = n;
+	f->kill_after = after;
+	was_killed = host_run(f) == -SIGKILL;
+	f->kill_at = 0;
+	for (size_t i = 0; i < f->child_count; i++) { /* they worked on meanwhile */
+		struct host_child *c = &f->children[i];
+
+		if (strcmp(c->state, "queued") == 0)
+			host_child_submits(
+			    f, c, i == 0 ? "src/core.c" : "docs/d", i == 0 ? "core\n" : "docs\n");
+	}
+	if (was_killed)
+		assert_int_equal(host_run(f), 0);
+	assert_int_equal(f->child_count, 2);
+	assert_string_equal(f->a.branch, "cco/25-build-it");
+	assert_int_equal(last(f, MSG_FINISH)->finish.files, 2);
+	expect_git(f, "docs/d\nsrc/core.c", "diff", "--name-only", "main..cco/25-build-it");
+	expect_nothing_left(f, "cco/25-build-it\nmain");
+	host_free(f);
+	return was_killed;
+}
+
+static void
+test_director_killed_anywhere(void **state)
+{
+	unsigned n = 1;
+
+	(void)state;
+	for (; n < 20 && director_killed_at(n, false); n++)
+		director_killed_at(n, true);
+	assert_in_range(n, 8, 13);
+}
+
 static void
 areas_fail(struct rolehost *f, const struct msg *m)
 {
@@ -480,6 +521,7 @@ main(void)
 	    cmocka_unit_test(test_area_sent_back_gets_one_more_task),
 	    cmocka_unit_test(test_em_killed_anywhere),
 	    cmocka_unit_test(test_run_with_two_areas),
+	    cmocka_unit_test(test_director_killed_anywhere),
 	    cmocka_unit_test(test_run_of_which_nothing_came),
 	    cmocka_unit_test(test_orphaned_workers_are_cleaned_up),
 	    cmocka_unit_test(test_cancelled_run_is_tidied_up_and_finished),

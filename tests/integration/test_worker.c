@@ -284,6 +284,47 @@ test_resolution_and_merge_are_one_commit(void **state)
 	host_free(f);
 }
 
+/* Killed in the middle of a rework with a conflict: one merge, one resolution, whatever happens. */
+static bool
+killed_in_conflict_at(unsigned n, bool after)
+{
+	struct rolehost *f = new_worker(NULL);
+	char *text;
+	bool was_killed;
+
+	host_script(f, "worker-core.a", WRITE_A);
+	assert_int_equal(host_run(f), 0);
+	send_back_with_conflict(f);
+	host_script(f, "worker-core.a", "write src/a.c <<END\nint a, parent;\nEND\n");
+	f->kill_at = n;
+	f->kill_after = after;
+	was_killed = host_run(f) == -SIGKILL;
+	f->kill_at = 0;
+	if (was_killed)
+		assert_int_equal(host_run(f), 0);
+	text = testrepo_git(f->repo, NULL, "show", "parent-w2:src/a.c", NULL);
+	assert_string_equal(text, "int a, parent;");
+	free(text);
+	assert_string_equal(f->a.head, last(f, MSG_SUBMIT)->submit.head);
+	expect_git(f, "src/a.c", "diff", "--name-only", "parent..parent-w2");
+	text = testrepo_git(f->repo, NULL, "rev-list", "--count", "--merges", "main..parent-w2", NULL);
+	assert_string_equal(text, "1");
+	free(text);
+	host_free(f);
+	return was_killed;
+}
+
+static void
+test_killed_in_a_conflict(void **state)
+{
+	unsigned n = 1;
+
+	(void)state;
+	for (; n < 20 && killed_in_conflict_at(n, false); n++)
+		killed_in_conflict_at(n, true);
+	assert_in_range(n, 4, 8);
+}
+
 static void
 stop_when_ready(struct rolehost *f, const struct msg *m)
 {
@@ -376,6 +417,7 @@ main(void)
 	    cmocka_unit_test(test_strangers_branch_is_left_alone),
 	    cmocka_unit_test(test_conflict_is_resolved_by_the_agent),
 	    cmocka_unit_test(test_resolution_and_merge_are_one_commit),
+	    cmocka_unit_test(test_killed_in_a_conflict),
 	    cmocka_unit_test(test_stop_saves_the_work),
 	    cmocka_unit_test(test_killed_anywhere_ends_in_the_same_tree),
 	};
