@@ -30,6 +30,13 @@ struct git_lock_wait {
 int git_lock_wait(struct git *g, const char *words, struct git_lock_wait *w, struct err *e);
 /* True when a process that we can see has path open. */
 bool git_lock_held(const char *path);
+/*
+ * Deleting a ref takes packed-refs.lock, which says nothing of whose it is, and stays when git is killed. So
+ * we write down that we are about to; the fresh path goes to git_delete_end(). NULL when it cannot be
+ * written: the deletion may go on, and a kill then needs a person.
+ */
+char *git_delete_begin(struct git *g);
+void git_delete_end(char *note);
 /* Takes the lane in this process, for work on files without git. The caller closes *fd. */
 int git_lane_take(struct git *g, int *fd, struct err *e);
 

@@ -23,6 +23,7 @@
 #define WAIT_MS 10000
 #define PAUSE_FIRST_MS 20
 #define PAUSE_MAX_MS 500
+#define DELETE_NOTE "orch-deleting-"
 #define STALE_S 2 /* git may close a lock file and still mean it; seconds later it does not */
 
 /*
@@ -134,12 +135,91 @@ is_ours(const struct git *g, const char *path)
 	return ours;
 }
 
+/* Is the process that wrote this note of a deletion gone? Its name ends in pid and start time. */
+static bool
+is_dead_note(const char *name)
+{
+	unsigned long long started;
+	uint64_t now;
+	int pid;
+
+	if (sscanf(name, DELETE_NOTE "%d-%llu", &pid, &started) != 2)
+		return false;
+	return proc_start_time((pid_t)pid, &now) < 0 || now != started;
+}
+
+/*
+ * Looks at the notes of the dead. True when one was written before the lock at time made; the others, and all
+ * when made is 0, are removed.
+ */
+static bool
+dead_deleter(const struct git *g, time_t made)
+{
+	DIR *d = opendir(g->git_dir);
+	struct dirent *entry;
+	struct stat st;
+	bool found = false;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		if (!is_dead_note(entry->d_name) || fstatat(dirfd(d), entry->d_name, &st, 0) < 0)
+			continue;
+		if (made != 0 && st.st_mtime <= made)
+			found = true;
+		else
+			unlinkat(dirfd(d), entry->d_name, 0);
+	}
+	if (d != NULL)
+		closedir(d);
+	return found;
+}
+
+static bool
+is_packed_refs_lock(const struct git *g, const char *path)
+{
+	char *lock = xasprintf("%s/packed-refs.lock", g->git_dir);
+	bool same = strcmp(path, lock) == 0;
+
+	free(lock);
+	return same;
+}
+
+char *
+git_delete_begin(struct git *g)
+{
+	char *lock = xasprintf("%s/packed-refs.lock", g->git_dir), *path;
+	uint64_t started = 0;
+	int fd;
+
+	if (access(lock, F_OK) < 0)
+		dead_deleter(g, 0);
+	free(lock);
+	proc_start_time(getpid(), &started);
+	path = xasprintf("%s/" DELETE_NOTE "%d-%llu", g->git_dir, (int)getpid(), (unsigned long long)started);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		free(path);
+		return NULL;
+	}
+	close(fd);
+	return path;
+}
+
+void
+git_delete_end(char *note)
+{
+	if (note != NULL)
+		unlink(note);
+	free(note);
+}
+
 static void
 remove_if_stale(const struct git *g, const char *path)
 {
 	struct stat st;
 
-	if (!is_ours(g, path) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	if (!is_ours(g, path) && !(is_packed_refs_lock(g, path) && dead_deleter(g, st.st_mtime)))
 		return;
 	if (time(NULL) - st.st_mtime < STALE_S || git_lock_held(path))
 		return;

@@ -101,6 +101,7 @@ git_update_ref(
 {
 	const char *argv[9];
 	struct err words = {0};
+	char *note;
 	size_t n = 0;
 	int rc;
 
@@ -116,7 +117,9 @@ git_update_ref(
 	if (old_oid != NULL)
 		argv[n++] = old_oid;
 	argv[n] = NULL;
+	note = new_oid == NULL ? git_delete_begin(g) : NULL;
 	rc = git_runv(g, GIT_LANE, NULL, &words, argv, NULL, NULL, 0);
+	git_delete_end(note);
 	if (rc == -EIO && old_oid != NULL && is_stale(words.msg))
 		return err_set(e, -ESTALE, "%s has been moved by someone else: %s", ref, words.msg);
 	if (rc < 0)

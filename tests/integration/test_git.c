@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -265,6 +266,37 @@ a_lock_of_ours_that_someone_holds_stays(void **state)
 	free(lock);
 }
 
+/* Deleting a ref locks packed-refs, in everybody's name: it goes only where one of ours died at that. */
+static void
+a_killed_deletion_blocks_nobody(void **state)
+{
+	struct testrepo *t = *state;
+	char a[GIT_OID_HEX], *lock = xasprintf("%s/packed-refs.lock", t->git_dir), *note;
+	int status;
+	pid_t dead = fork();
+
+	if (dead == 0)
+		_exit(0);
+	assert_int_equal(waitpid(dead, &status, 0), dead);
+	note = xasprintf("%s/orch-deleting-%d-123", t->git_dir, (int)dead);
+	ok(t, git_resolve(&t->git, "main", a, &t->e));
+	ok(t, git_update_branch(&t->git, "cco/1", a, "", &t->e));
+	t->git.timeout_ms = 1500;
+	testrepo_write(t, lock, "");
+	age(lock, 60);
+	assert_int_equal(git_update_branch(&t->git, "cco/1", NULL, NULL, &t->e), -EBUSY);
+	testrepo_write(t, note, "");
+	assert_int_equal(git_update_branch(&t->git, "cco/1", NULL, NULL, &t->e), -EBUSY); /* after the lock */
+	testrepo_write(t, note, "");
+	age(note, 600);
+	ok(t, git_update_branch(&t->git, "cco/1", NULL, NULL, &t->e));
+	assert_int_not_equal(access(lock, F_OK), 0);
+	ok(t, git_update_branch(&t->git, "cco/1", NULL, NULL, &t->e));
+	assert_int_not_equal(access(note, F_OK), 0);
+	free(lock);
+	free(note);
+}
+
 /* As root in a container, on a checkout that belongs to the user outside of it, and no safe.directory at all.
  */
 static void
@@ -310,6 +342,7 @@ main(void)
 	    TEST(a_stale_lock_of_ours_goes),
 	    TEST(a_lock_of_others_is_waited_for_and_named),
 	    TEST(a_lock_of_ours_that_someone_holds_stays),
+	    TEST(a_killed_deletion_blocks_nobody),
 	    TEST(works_where_the_owner_is_someone_else),
 	    TEST(a_stop_interrupts),
 	};
