@@ -29,6 +29,17 @@ tell_integrated(struct lead *ld, const struct team_child *c, const char *head, s
 	return link_call(ld->role->link, &m, NULL, e);
 }
 
+/* The evidence begins with the reason: a gate's output alone does not say what was run. */
+static int
+send_back(struct lead *ld, const char *task, const struct integrate_result *res, struct err *e)
+{
+	char *evidence = xasprintf("%s.\n\n%s", res->reason, res->evidence);
+	int rc = role_rework(ld->role, task, res->reason, evidence, res->head, e);
+
+	free(evidence);
+	return rc;
+}
+
 /* What orchd is to know of a merge; a conflict or a red gate sends the child back with our tip to merge
  * first. */
 static int
@@ -47,7 +58,7 @@ answer(struct lead *ld, const char *task, const struct integrate_result *res, st
 		return tell_integrated(ld, c, res->head, e);
 	case INTEGRATE_CONFLICT:
 	case INTEGRATE_RED:
-		return role_rework(ld->role, task, res->reason, res->evidence, res->head, e);
+		return send_back(ld, task, res, e);
 	}
 	return 0;
 }
