@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ARGS_WORDS_MAX 4
+#define ARGS_WORDS_MAX 16
 
 /* X(bit, field, kind, long name, letter or 0, value's name or NULL, help). kinds: flag, text, count. */
 #define ARGS_OPTIONS(X)                                                                                      \

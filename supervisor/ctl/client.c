@@ -16,6 +16,8 @@
 #define HELLO_MS 10000
 #define HEARTBEAT_MS 5000
 #define START_MS 10000
+#define START_AGAIN_MS 2500 /* how long another orchd may take to leave or to come up */
+#define START_PAUSE_MS 250
 #define POLL_MIN_MS 5
 #define POLL_MAX_MS 80
 
@@ -31,6 +33,7 @@ struct client {
 	struct peer *peer;
 	uint32_t last_id;
 	struct inflight call, stream;
+	pid_t pid; /* orchd's */
 	bool greeted, lost;
 	bool settled; /* what we wait for has come, or never will */
 	bool *on_lost;
@@ -136,6 +139,7 @@ connect_once(struct client **out, struct loop *l, const struct repo *r, struct e
 {
 	struct client *k;
 	int fd = peer_connect(r->socket, e), rc;
+	uid_t uid;
 
 	if (fd == -ENOENT || fd == -ECONNREFUSED)
 		return err_set(e, -ECONNREFUSED, "orchd is not running");
@@ -143,6 +147,8 @@ connect_once(struct client **out, struct loop *l, const struct repo *r, struct e
 		return fd;
 	k = xcalloc(1, sizeof(*k));
 	k->loop = l;
+	if (peer_credentials(fd, &k->pid, &uid) < 0)
+		k->pid = 0;
 	rc = greet(k, fd, e);
 	if (rc < 0) {
 		client_free(k);
@@ -152,38 +158,50 @@ connect_once(struct client **out, struct loop *l, const struct repo *r, struct e
 	return 0;
 }
 
-/* While orchd comes up: connect until it answers, it has failed for good, or the time is over. */
+/* Connects to the orchd that d starts. -ECONNREFUSED with its last words when it does not come up. */
+static int
+await_start(struct client **out, struct autostart *d, struct loop *l, const struct repo *r, int64_t deadline,
+    struct err *e)
+{
+	int64_t pause = POLL_MIN_MS;
+
+	for (;;) {
+		bool never = false;
+		int rc = connect_once(out, l, r, e);
+
+		if (rc == 0 || rc == -ECANCELED)
+			return rc;
+		if (autostart_failed(d) || clock_now_ms() >= deadline)
+			return autostart_explain(d, e);
+		if (loop_wait(l, &never, clock_now_ms() + pause) == -ECANCELED)
+			return -ECANCELED;
+		pause = pause * 2 > POLL_MAX_MS ? POLL_MAX_MS : pause * 2;
+	}
+}
+
+/*
+ * An orchd that exits at once may have met another one: one that is just starting will answer, one that is
+ * just leaving makes room. So it is tried for a while before its words are final.
+ */
 static int
 start_and_connect(struct client **out, struct loop *l, const struct repo *r, struct err *e)
 {
-	int64_t deadline = clock_now_ms() + START_MS, pause = POLL_MIN_MS;
-	struct autostart *d;
-	int rc = autostart_begin(&d, l, r, e);
+	int64_t began = clock_now_ms();
 
-	if (rc < 0)
-		return rc;
 	for (;;) {
+		struct autostart *d;
 		bool never = false;
+		int rc = autostart_begin(&d, l, r, e);
 
-		rc = connect_once(out, l, r, e);
-		if (rc == 0 || rc == -ECANCELED)
-			break;
-		/* One that exits may have found another orchd that was just starting: that one will answer.
-		 */
-		if (autostart_failed(d) && deadline > clock_now_ms() + 1000)
-			deadline = clock_now_ms() + 1000;
-		if (clock_now_ms() >= deadline) {
-			rc = autostart_explain(d, e);
-			break;
-		}
-		if (loop_wait(l, &never, clock_now_ms() + pause) == -ECANCELED) {
-			rc = -ECANCELED;
-			break;
-		}
-		pause = pause * 2 > POLL_MAX_MS ? POLL_MAX_MS : pause * 2;
+		if (rc < 0)
+			return rc;
+		rc = await_start(out, d, l, r, began + START_MS, e);
+		autostart_free(d);
+		if (rc == 0 || rc == -ECANCELED || clock_now_ms() - began >= START_AGAIN_MS)
+			return rc;
+		if (loop_wait(l, &never, clock_now_ms() + START_PAUSE_MS) == -ECANCELED)
+			return -ECANCELED;
 	}
-	autostart_free(d);
-	return rc;
 }
 
 int
@@ -254,6 +272,12 @@ bool
 client_lost(const struct client *k)
 {
 	return k->lost;
+}
+
+pid_t
+client_pid(const struct client *k)
+{
+	return k->pid;
 }
 
 const char *

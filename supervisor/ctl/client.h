@@ -38,6 +38,8 @@ int client_stream(
 /* Sets *flag (and so ends a loop_wait on it) when the connection ends. NULL: no more. */
 void client_on_lost(struct client *k, bool *flag);
 bool client_lost(const struct client *k);
+/* orchd's process as the kernel names it; 0 when it does not. */
+pid_t client_pid(const struct client *k);
 /* Why it was lost: one sentence. */
 const char *client_why(const struct client *k);
 

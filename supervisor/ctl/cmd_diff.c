@@ -28,10 +28,31 @@ range_of(const struct target *t)
 	return xasprintf("%s..refs/heads/%s", base, branch);
 }
 
+/* What else was typed: options for git (after a --) before the range, paths behind it. */
+static int
+run_git_diff(struct ctl *c, const char *range)
+{
+	const char *argv[ARGS_WORDS_MAX + 8] = {"git", "-C", c->repo.top, "diff"};
+	size_t n = 4;
+
+	for (int i = 1; i < c->args.word_count; i++)
+		if (c->args.words[i][0] == '-')
+			argv[n++] = c->args.words[i];
+	argv[n++] = range;
+	argv[n++] = "--";
+	for (int i = 1; i < c->args.word_count; i++)
+		if (c->args.words[i][0] != '-')
+			argv[n++] = c->args.words[i];
+	argv[n] = NULL;
+	signal(SIGPIPE, SIG_DFL); /* ignored for our socket; git and its pager count on it */
+	execvp("git", (char *const *)argv);
+	ctl_say("cannot run git: %s", strerror(errno));
+	return CTL_FAILED;
+}
+
 int
 cmd_diff(struct ctl *c)
 {
-	const char *argv[] = {"git", "-C", c->repo.top, "diff", NULL, "--", NULL};
 	char *range = NULL;
 	struct target t;
 	int rc;
@@ -49,12 +70,8 @@ cmd_diff(struct ctl *c)
 		rc = CTL_FAILED;
 	}
 	target_clear(&t);
-	if (rc != CTL_OK)
-		return rc;
-	argv[4] = range;
-	signal(SIGPIPE, SIG_DFL); /* ignored for our socket; git and its pager count on it */
-	execvp("git", (char *const *)argv);
-	ctl_say("cannot run git: %s", strerror(errno));
+	if (rc == CTL_OK)
+		rc = run_git_diff(c, range);
 	free(range);
-	return CTL_FAILED;
+	return rc;
 }

@@ -2,6 +2,7 @@
 #include "supervisor/ctl/request.h"
 
 #include "common/clock.h"
+#include "common/proc.h"
 #include "common/text.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 
 #define SHUTDOWN_MS 120000 /* every role has its grace, one after the other at worst */
 #define LEAVE_MS 10000
+#define POLL_MS 10
 
 static void
 on_ack(void *arg, const struct msg *m)
@@ -36,10 +38,29 @@ request_send(struct ctl *c, struct msg *m, const char *what)
 	return rc;
 }
 
+/* Until pid is gone, with the locks it held. It is no child of ours: there is nothing to wait on but /proc.
+ */
+static int
+await_exit(struct loop *l, pid_t pid)
+{
+	int64_t deadline = clock_now_ms() + LEAVE_MS;
+	uint64_t start, now;
+	bool never = false;
+	int rc = 0;
+
+	if (pid <= 0 || proc_start_time(pid, &start) < 0)
+		return CTL_OK;
+	while (
+	    rc != -ECANCELED && clock_now_ms() < deadline && proc_start_time(pid, &now) == 0 && now == start)
+		rc = loop_wait(l, &never, clock_now_ms() + POLL_MS);
+	return rc == -ECANCELED ? CTL_INTERRUPTED : CTL_OK;
+}
+
 int
 request_shutdown(struct ctl *c, bool now)
 {
 	struct msg m = {.id = MSG_SHUTDOWN};
+	pid_t pid = client_pid(c->client);
 	struct err e = {""};
 	bool gone = false;
 	int rc;
@@ -54,5 +75,5 @@ request_shutdown(struct ctl *c, bool now)
 	client_on_lost(c->client, NULL);
 	client_free(c->client);
 	c->client = NULL;
-	return rc == -ECANCELED ? CTL_INTERRUPTED : CTL_OK;
+	return rc == -ECANCELED ? CTL_INTERRUPTED : await_exit(&c->loop, pid);
 }

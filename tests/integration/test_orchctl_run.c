@@ -28,6 +28,7 @@ struct script {
 	unsigned statuses, submits, shutdowns, events, cancels, retries, resumes, forgets;
 	struct peer *watcher; /* of the last STATUS with watch */
 	uint32_t watch_request;
+	char *base, *head; /* of every task */
 	char target[128];
 	char submitted[512]; /* title, issue, base branch, options, length of base */
 };
@@ -42,6 +43,7 @@ send_run(struct peer *p, uint32_t request, const char *state)
 	struct msg m = ctlmodel_run(state);
 
 	m.run_info.branch = "cco/m1-x";
+	m.run_info.base = "HEAD";
 	m.run_info.tasks = 1;
 	m.run_info.log_dir = "/logs/m1";
 	m.run_info.stopped = script.stopped;
@@ -58,6 +60,8 @@ send_task(struct peer *p, uint32_t request, const char *id, const char *state, c
 	struct msg m = ctlmodel_task(id, "Core", state);
 
 	m.task_info.reason = reason;
+	m.task_info.base = script.base;
+	m.task_info.head = script.head;
 	m.task_info.log = "/logs/m1/m1-em1.log";
 	fakeorchd_send(p, request, m);
 }
@@ -188,14 +192,10 @@ on_request(struct fakeorchd *f, struct peer *p, const struct msg *m, void *arg)
 static int
 setup(void **state)
 {
-	static const char *const gone[] = {"MAX_WORKERS_PER_EM", "ORCH_AGENT", "ORCH_VERIFY", "ORCH_BASE",
-	    "ORCH_STATE_DIR", "ORCH_LOG", "ISSUE_NUMBER", "ISSUE_TITLE", "ISSUE_BODY", "XDG_STATE_HOME",
-	    "NO_COLOR"};
 	char *socket;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
-		unsetenv(gone[i]);
+	ctlrun_scrub_environment();
 	setenv("MAX_EMS", "2", 1);
 	setenv("TZ", "UTC", 1);
 	setenv("TERM", "xterm", 1);
@@ -568,10 +568,20 @@ test_clean_saves(void **state)
 static void
 test_diff(void **state)
 {
-	static const char *const diff[] = {"diff", "em1", NULL};
+	static const char *const diff[] = {"diff", "em1", NULL}, *const whole[] = {"diff", "m1", NULL};
+	static const char *const names[] = {"diff", "1", "added.txt", "--", "--name-only", NULL};
 
 	(void)state;
 	assert_command(diff, 1, "", "m1/em1 has committed nothing yet");
+	assert_command(whole, 128, "", "cco/m1-x"); /* git's own words: the fake's branch is not there */
+	script.base = testrepo_git(repo, NULL, "rev-parse", "HEAD", NULL);
+	testrepo_file(repo, "added.txt", "new\n");
+	testrepo_file(repo, "other.txt", "new\n");
+	script.head = testrepo_commit(repo, "more");
+	assert_command(diff, 0, "+++ b/other.txt", "");
+	assert_command(names, 0, "added.txt\n", "");
+	free(script.base);
+	free(script.head);
 }
 
 /* What is written validates against the published schema, by a validator that is not ours. */

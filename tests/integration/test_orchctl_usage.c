@@ -15,22 +15,11 @@
 
 static struct testrepo *repo;
 
-static void
-clean_environment(void)
-{
-	static const char *const gone[] = {"MAX_EMS", "MAX_WORKERS_PER_EM", "ORCH_AGENT", "ORCH_VERIFY",
-	    "ORCH_BASE", "ORCH_STATE_DIR", "ORCH_LOG", "ISSUE_NUMBER", "ISSUE_TITLE", "ISSUE_BODY",
-	    "XDG_STATE_HOME", "API_TIMEOUT_MS", "NO_COLOR"};
-
-	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
-		unsetenv(gone[i]);
-}
-
 static int
 setup(void **state)
 {
 	(void)state;
-	clean_environment();
+	ctlrun_scrub_environment();
 	repo = testrepo_new();
 	ctlrun_install(repo, ORCH_BIN_DIR);
 	return 0;

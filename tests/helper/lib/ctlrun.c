@@ -29,6 +29,27 @@ struct ctlrun_pipe {
 	size_t size;
 };
 
+void
+ctlrun_scrub_environment(void)
+{
+	static const char *const prefixes[] = {
+	    "ORCH_", "ISSUE_", "MAX_", "API_TIMEOUT_MS", "XDG_STATE_HOME", "NO_COLOR", "GITHUB_", "CLAUDE_"};
+	size_t i = 0;
+
+	while (environ[i] != NULL) {
+		char *name = xstrndup(environ[i], strcspn(environ[i], "="));
+		bool drop = false;
+
+		for (size_t p = 0; p < sizeof(prefixes) / sizeof(prefixes[0]); p++)
+			drop = drop || strncmp(name, prefixes[p], strlen(prefixes[p])) == 0;
+		if (drop)
+			unsetenv(name); /* and the next one moves here */
+		else
+			i++;
+		free(name);
+	}
+}
+
 static void
 install(struct testrepo *t, const char *name, const void *data, size_t size)
 {

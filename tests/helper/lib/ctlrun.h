@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* Takes out of our environment what would change what orchctl does: settings, issue, places, colour. */
+void ctlrun_scrub_environment(void);
 /* Copies the program orchctl from bin_dir to <root>/bin, alone. */
 void ctlrun_install(struct testrepo *t, const char *bin_dir);
 /* Writes <root>/bin/name, a shell script. */
