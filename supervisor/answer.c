@@ -1,0 +1,336 @@
+/* answer: see answer.h. Runs that have ended are read from the store for the answer and forgotten again. */
+#include "supervisor/answer.h"
+
+#include "common/alloc.h"
+#include "common/fd.h"
+#include "supervisor/info.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* 0: the handler has answered or will; -errno with e: ERROR is sent. */
+typedef int answer_fn(struct client *c, const struct msg *m, struct err *e);
+
+static int
+send_info(struct client *c, uint32_t request, struct msg *m)
+{
+	m->request = request;
+	return peer_send(c->peer, m, NULL);
+}
+
+/* The one that status speaks of when none is named: the active run, else the newest unfinished one. */
+struct run *
+answer_current_run(struct daemon *d)
+{
+	struct run *r, *last = NULL;
+
+	TAILQ_FOREACH (r, &d->runs, entry) {
+		if (!r->stopped && run_state(r) != RUN_QUEUED && !run_state_ended(run_state(r)))
+			return r;
+		last = r;
+	}
+	return last;
+}
+
+/* From memory, or from the store: then *loaded is to be freed. */
+static int
+find_run(struct daemon *d, const char *id, struct run **run, struct run **loaded, struct err *e)
+{
+	int rc;
+
+	*loaded = NULL;
+	*run = id == NULL ? answer_current_run(d) : runs_find(&d->runs, id);
+	if (*run != NULL)
+		return 0;
+	rc = store_load_run(d->store, id, loaded, e);
+	if (rc == 0)
+		(*loaded)->daemon = d;
+	*run = *loaded;
+	return rc;
+}
+
+void
+answer_with_run(struct client *c, uint32_t request, const struct run *r, bool with_tasks)
+{
+	struct info i = {0};
+	struct msg m;
+	struct task *t;
+
+	info_run(&i, c->d, r, &m);
+	send_info(c, request, &m);
+	if (with_tasks)
+		TAILQ_FOREACH (t, &r->tasks, entry) {
+			info_task(&i, c->d, t, &m);
+			send_info(c, request, &m);
+		}
+	info_clear(&i);
+}
+
+static int
+send_all_runs(struct client *c, uint32_t request, struct err *e)
+{
+	char **ids;
+	int rc = store_run_ids(c->d->store, &ids, e);
+
+	for (size_t i = 0; rc == 0 && ids[i] != NULL; i++) {
+		struct run *r, *loaded;
+
+		rc = find_run(c->d, ids[i], &r, &loaded, e);
+		if (rc == 0)
+			answer_with_run(c, request, r, false);
+		run_free(loaded);
+	}
+	for (size_t i = 0; rc == 0 && ids[i] != NULL; i++)
+		free(ids[i]);
+	if (rc == 0)
+		free(ids);
+	return rc;
+}
+
+static void
+send_end(struct client *c, uint32_t request)
+{
+	struct msg m = {.id = MSG_END, .request = request};
+
+	peer_send(c->peer, &m, NULL);
+}
+
+static int
+on_status(struct client *c, const struct msg *m, struct err *e)
+{
+	struct run *r = NULL, *loaded = NULL;
+	struct msg info;
+	int rc;
+
+	info_daemon(c->d, &info);
+	send_info(c, m->request, &info);
+	if (m->status.all) {
+		rc = send_all_runs(c, m->request, e);
+		if (rc < 0)
+			return rc;
+	} else {
+		rc = find_run(c->d, m->status.run, &r, &loaded, e);
+		if (rc < 0 && (rc != -ENOENT || m->status.run != NULL))
+			return rc;
+		if (r != NULL)
+			answer_with_run(c, m->request, r, true);
+	}
+	send_end(c, m->request);
+	if (m->status.watch) {
+		c->watching = true;
+		c->request = m->request;
+		xreplace(&c->run, r == NULL ? m->status.run : r->id);
+	}
+	run_free(loaded);
+	return 0;
+}
+
+struct event_stream {
+	struct client *c;
+	uint32_t request;
+};
+
+static bool
+send_event(void *arg, const struct store_event *ev)
+{
+	struct event_stream *s = arg;
+	struct msg m;
+
+	info_event(ev, &m);
+	return send_info(s->c, s->request, &m) == 0;
+}
+
+static int
+on_events(struct client *c, const struct msg *m, struct err *e)
+{
+	const struct msg_events *q = &m->events;
+	struct event_stream s = {.c = c, .request = m->request};
+	int rc = store_each_event(
+	    c->d->store, (int64_t)q->after_seq, q->run, q->task, (int64_t)q->limit, send_event, &s, e);
+
+	if (rc < 0)
+		return rc;
+	send_end(c, m->request);
+	if (q->follow) {
+		c->following = true;
+		c->request = m->request;
+		xreplace(&c->run, q->run);
+		xreplace(&c->task, q->task);
+	}
+	return 0;
+}
+
+static int
+on_run_submit(struct client *c, const struct msg *m, struct err *e)
+{
+	struct msg answer = {.id = MSG_RUN_ACCEPTED, .request = m->request};
+	struct run *r;
+	int rc = submit_run(c->d, &m->run_submit, &r, &answer.run_accepted.ahead, e);
+
+	if (rc < 0)
+		return rc;
+	answer.run_accepted.run = r->id;
+	peer_send(c->peer, &answer, NULL);
+	return 0;
+}
+
+static int
+on_shutdown(struct client *c, const struct msg *m, struct err *e)
+{
+	(void)e;
+	c->shutdown_request = m->request;
+	daemon_stop(c->d, m->shutdown.now, true);
+	return 0;
+}
+
+static int
+find_task(struct daemon *d, const char *id, struct task **task, struct run **loaded, struct err *e)
+{
+	char *run_id = xstrndup(id, strcspn(id, "/"));
+	struct run *r;
+	int rc = taskid_valid(id) ? find_run(d, run_id, &r, loaded, e)
+				  : err_set(e, -EINVAL, "\"%s\" is no run and no task", id);
+
+	free(run_id);
+	if (rc < 0)
+		return rc;
+	*task = run_find_task(r, id);
+	if (*task != NULL)
+		return 0;
+	run_free(*loaded);
+	*loaded = NULL;
+	return err_set(e, -ENOENT, "run %s has no task %s", r->id, id);
+}
+
+static int
+on_cancel(struct client *c, const struct msg *m, struct err *e)
+{
+	struct run *loaded = NULL;
+	struct task *t;
+	int rc = find_task(c->d, m->cancel.target, &t, &loaded, e);
+
+	if (rc < 0)
+		return rc;
+	if (loaded != NULL || task_state_ended(task_state(t)) || (t->level == 0 && t->run->cancelled)) {
+		rc = err_set(e, -EALREADY, "%s is %s already", t->id,
+		    t->level == 0 ? (t->run->cancelled && loaded == NULL ? "being cancelled"
+									 : run_state_name(run_state(t->run)))
+				  : task_state_name(task_state(t)));
+		run_free(loaded);
+		return rc;
+	}
+	if (t->level == 0)
+		effect_cancel_run(c->d, t->run, "cancelled by orchctl cancel");
+	else
+		effect_task(c->d, t, TASK_EV_CANCEL, "cancelled by orchctl cancel");
+	peer_ack(c->peer, m->request, NULL);
+	return 0;
+}
+
+static int
+on_retry(struct client *c, const struct msg *m, struct err *e)
+{
+	struct run *loaded = NULL;
+	struct task *t;
+	int rc = find_task(c->d, m->retry.target, &t, &loaded, e);
+
+	if (rc < 0)
+		return rc;
+	rc = effect_retry(c->d, t, e);
+	if (rc < 0) {
+		run_free(loaded);
+		return rc;
+	}
+	if (loaded != NULL)
+		TAILQ_INSERT_TAIL(&c->d->runs, loaded, entry);
+	peer_ack(c->peer, m->request, NULL);
+	return 0;
+}
+
+static int
+on_resume(struct client *c, const struct msg *m, struct err *e)
+{
+	struct run *r;
+	unsigned count = 0;
+
+	TAILQ_FOREACH (r, &c->d->runs, entry) {
+		if (!r->stopped || (m->resume.run != NULL && strcmp(r->id, m->resume.run) != 0))
+			continue;
+		r->stopped = false;
+		store_add_event(c->d->store, r->id, NULL, "resume", NULL, "asked for by orchctl resume");
+		effect_mark_run(c->d, r);
+		count++;
+	}
+	if (count == 0)
+		return m->resume.run == NULL
+			   ? err_set(e, -ENOENT, "no run is stopped: there is nothing to resume")
+			   : err_set(e, -ENOENT, "run %s is not stopped: there is nothing to resume",
+				 m->resume.run);
+	peer_ack(c->peer, m->request, NULL);
+	return 0;
+}
+
+static int
+on_forget(struct client *c, const struct msg *m, struct err *e)
+{
+	const char *id = m->forget.run;
+	char *dir;
+	int rc;
+
+	if (taskid_level(id) != 0 || !store_has_run(c->d->store, id))
+		return err_set(e, -ENOENT, "there is no run %s", id);
+	if (runs_find(&c->d->runs, id) != NULL)
+		return err_set(e, -EBUSY, "run %s has not ended: `orchctl cancel %s` first", id, id);
+	rc = store_forget_run(c->d->store, id, e);
+	if (rc < 0)
+		return rc;
+	dir = xasprintf("%s/logs/%s", c->d->repo.state, id);
+	fd_remove_tree(dir); /* what stays of its logs harms nobody */
+	free(dir);
+	peer_ack(c->peer, m->request, NULL);
+	return 0;
+}
+
+static int
+on_probe(struct client *c, const struct msg *m, struct err *e)
+{
+	struct task *t = runs_find_task(&c->d->runs, m->probe.task);
+
+	if (t == NULL)
+		return err_set(e, -ENOENT, "no unfinished run has a task %s", m->probe.task);
+	return probe_send(&c->d->probes, c, t, m, e);
+}
+
+static const struct {
+	enum msg_id id;
+	answer_fn *fn;
+} requests[] = {
+    {MSG_STATUS, on_status},
+    {MSG_EVENTS, on_events},
+    {MSG_RUN_SUBMIT, on_run_submit},
+    {MSG_SHUTDOWN, on_shutdown},
+    {MSG_CANCEL, on_cancel},
+    {MSG_RETRY, on_retry},
+    {MSG_RESUME, on_resume},
+    {MSG_FORGET, on_forget},
+    {MSG_PROBE, on_probe},
+};
+
+void
+answer_request(struct client *c, const struct msg *m)
+{
+	struct err e = {""};
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		int rc;
+
+		if (requests[i].id != m->id)
+			continue;
+		rc = requests[i].fn(c, m, &e);
+		if (rc < 0)
+			peer_error(c->peer, m->request, -rc, "%s", e.msg);
+		return;
+	}
+	peer_error(c->peer, m->request, ENOSYS, "orchd takes no such request");
+}

@@ -1,0 +1,30 @@
+/* store_impl: what the two halves of the store share: saving (store.c) and loading (store_load.c). Private to
+ * them. */
+#ifndef ORCH_SUPERVISOR_STORE_IMPL_H
+#define ORCH_SUPERVISOR_STORE_IMPL_H
+
+#include "supervisor/store.h"
+
+#include <sqlite3.h>
+
+enum statement { ST_SAVE_RUN, ST_SAVE_TASK, ST_SAVE_UNIT, ST_DROP_UNIT, ST_ADD_EVENT, ST_COUNT };
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *st[ST_COUNT];
+	struct store_event_list noted;
+	char *boot_id;
+};
+
+/* -errno for the database's last error, with what was being done in e. */
+int store_db_err(struct store *s, struct err *e, const char *what);
+int store_exec(struct store *s, const char *sql, struct err *e);
+int store_prepare(struct store *s, sqlite3_stmt **st, const char *sql, struct err *e);
+/* Steps a statement that gives no rows, and makes it ready for the next time. */
+int store_finish(struct store *s, sqlite3_stmt *st, struct err *e, const char *what);
+void store_bind_text(sqlite3_stmt *st, int i, const char *text);
+void store_bind_num(sqlite3_stmt *st, int i, int64_t n);
+/* Column lists end in a comma: the copy does not. Caller frees. */
+char *store_sql(const char *sql);
+
+#endif
