@@ -92,7 +92,7 @@ submit(struct lead *ld, const char *head, const struct git_stat *st, struct err 
 	struct team_tally n = team_count(&r->team);
 	char *losses = team_losses(&r->team);
 	char *summary = losses == NULL
-			    ? xasprintf("%zu tasks", n.integrated)
+			    ? xasprintf("%zu task%s", n.integrated, n.integrated == 1 ? "" : "s")
 			    : xasprintf("%zu of %zu tasks; missing: %s", n.integrated, r->team.count, losses);
 	const struct msg m = {.id = MSG_SUBMIT,
 	    .submit = {.base = ld->base,
