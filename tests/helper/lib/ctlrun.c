@@ -20,6 +20,7 @@
 
 #define PROGRAM_MAX (64u << 20)
 #define WAIT_MS 60000
+#define ARGS_MAX 30
 
 struct ctlrun_pipe {
 	struct ctlrun *run;
@@ -167,22 +168,22 @@ open_terminal(int fds[2])
 }
 
 void
-ctlrun_start(struct ctlrun *r, struct testrepo *t, bool tty, const char *const *args,
-    void (*on_text)(struct ctlrun *r, void *arg), void *arg)
+ctlrun_program(struct ctlrun *r, struct testrepo *t, const char *program, const char *dir, bool tty,
+    const char *const *args, void (*on_text)(struct ctlrun *r, void *arg), void *arg)
 {
-	const char *argv[16] = {NULL};
+	const char *argv[ARGS_MAX + 2] = {program};
 	struct child_spec spec;
 	struct err e = {""};
 	int out[2], err[2];
-	char *program = testrepo_path(t, "bin/orchctl");
 
 	memset(r, 0, sizeof(*r));
 	r->repo = t;
 	r->on_text = on_text;
 	r->arg = arg;
-	argv[0] = program;
-	for (size_t i = 0; args[i] != NULL; i++)
+	for (size_t i = 0; args[i] != NULL; i++) {
+		assert_true(i < ARGS_MAX);
 		argv[i + 1] = args[i];
+	}
 	if (tty)
 		open_terminal(out);
 	else
@@ -190,7 +191,7 @@ ctlrun_start(struct ctlrun *r, struct testrepo *t, bool tty, const char *const *
 	assert_int_equal(fd_pipe(err, false), 0);
 	child_spec_init(&spec);
 	spec.argv = argv;
-	spec.cwd = t->top;
+	spec.cwd = dir;
 	spec.fd_out = out[1];
 	spec.fd_err = err[1];
 	if (child_spawn(&spec, &r->pid, NULL, &e) < 0)
@@ -200,6 +201,15 @@ ctlrun_start(struct ctlrun *r, struct testrepo *t, bool tty, const char *const *
 	r->pipes[0] = listen_to(r, out[0], &r->out);
 	r->pipes[1] = listen_to(r, err[0], &r->err);
 	loop_watch_child(&t->loop, r->pid, on_ended, r);
+}
+
+void
+ctlrun_start(struct ctlrun *r, struct testrepo *t, bool tty, const char *const *args,
+    void (*on_text)(struct ctlrun *r, void *arg), void *arg)
+{
+	char *program = testrepo_path(t, "bin/orchctl");
+
+	ctlrun_program(r, t, program, t->top, tty, args, on_text, arg);
 	free(program);
 }
 
