@@ -125,7 +125,7 @@ finish(struct lead *ld, struct err *e)
 	if (rc < 0)
 		return rc;
 	em_rework_key(key, r->assign->attempt);
-	failure = em_failure(&r->team, r->assign->rework > 0 ? key : NULL, st.files > 0);
+	failure = em_failure(&r->team, r->assign->rework > 0 ? key : NULL);
 	if (failure == NULL)
 		rc = submit(ld, head, &st, e);
 	else

@@ -20,8 +20,8 @@ void em_rework_key(char key[32], uint64_t attempt);
 /*
  * How an area ends whose children have all ended: NULL when it is to be submitted, else why it has failed
  * (caller frees). rework_key: of the child that must have come through; NULL when the area was not sent back.
- * changed: the branch differs from its base.
+ * An area that was integrated before and is done again may add nothing new: its work is there all the same.
  */
-char *em_failure(struct team *t, const char *rework_key, bool changed);
+char *em_failure(struct team *t, const char *rework_key);
 
 #endif

@@ -24,7 +24,7 @@ with_losses(const struct team *t, const char *what)
 }
 
 char *
-em_failure(struct team *t, const char *rework_key, bool changed)
+em_failure(struct team *t, const char *rework_key)
 {
 	const struct team_child *again = rework_key == NULL ? NULL : team_find(t, rework_key);
 
@@ -33,7 +33,5 @@ em_failure(struct team *t, const char *rework_key, bool changed)
 		    again->reason == NULL ? "no reason was given" : again->reason);
 	if (team_count(t).integrated == 0)
 		return with_losses(t, "none of its tasks was integrated");
-	if (!changed)
-		return with_losses(t, "what its tasks did together changes nothing");
 	return NULL;
 }

@@ -188,14 +188,11 @@ test_area_ends(void **state)
 
 	(void)state;
 	tell_at(&t, 1, "failed", false, 0, "no");
-	why = em_failure(&t, NULL, true);
+	why = em_failure(&t, NULL);
 	assert_string_equal(why, "none of its tasks was integrated: w1: no");
 	free(why);
 	tell(&t, 2, "integrated", false);
-	assert_null(em_failure(&t, NULL, true));
-	why = em_failure(&t, NULL, false);
-	assert_non_null(strstr(why, "changes nothing"));
-	free(why);
+	assert_null(em_failure(&t, NULL));
 	team_clear(&t);
 }
 
@@ -217,12 +214,12 @@ test_area_sent_back_needs_its_rework(void **state)
 	assert_string_equal(key, "rework-1");
 	tell(&t, 1, "integrated", false);
 	assert_int_equal(team_apply(&t, &m, &e), 0);
-	why = em_failure(&t, key, true);
+	why = em_failure(&t, key);
 	assert_string_equal(why, "its rework did not come through: conflict markers were left");
 	free(why);
 	m.state = "integrated";
 	assert_int_equal(team_apply(&t, &m, &e), 0);
-	assert_null(em_failure(&t, key, true));
+	assert_null(em_failure(&t, key));
 	team_clear(&t);
 }
 
