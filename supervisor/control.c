@@ -169,22 +169,41 @@ control_listen(struct daemon *d, struct err *e)
 	return 0;
 }
 
-void
-control_close(struct daemon *d)
+static void
+stop_listening(struct daemon *d)
 {
-	struct client *c;
-
-	while ((c = TAILQ_FIRST(&d->clients)) != NULL) {
-		peer_uncork(c->peer);
-		peer_free(c->peer);
-		client_free(c);
-	}
 	if (d->listen_ev == NULL)
 		return;
 	event_free(d->listen_ev);
 	d->listen_ev = NULL;
 	fd_close(&d->listen_fd);
 	unlink(d->repo.socket); /* we still hold the lock: it is ours */
+}
+
+void
+control_farewell(struct daemon *d)
+{
+	struct client *c;
+
+	stop_listening(d);
+	TAILQ_FOREACH (c, &d->clients, entry) {
+		peer_uncork(c->peer);
+		peer_close(c->peer, "orchd leaves");
+	}
+	while (!TAILQ_EMPTY(&d->clients) && event_base_loop(d->loop.base, EVLOOP_ONCE) == 0)
+		;
+}
+
+void
+control_close(struct daemon *d)
+{
+	struct client *c;
+
+	while ((c = TAILQ_FIRST(&d->clients)) != NULL) {
+		peer_free(c->peer);
+		client_free(c);
+	}
+	stop_listening(d);
 }
 
 static bool

@@ -342,6 +342,7 @@ daemon_run(struct daemon *d)
 		if (event_base_loop(d->loop.base, EVLOOP_ONCE) < 0)
 			return -EIO;
 	}
+	control_farewell(d);
 	return 0;
 }
 

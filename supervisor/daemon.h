@@ -101,6 +101,8 @@ void route_tell_parent(struct task *t); /* CHILD to its parent's process */
 
 /* control.c: what clients ask. */
 int control_listen(struct daemon *d, struct err *e);
+/* Ends all connections once what is queued for them is written (1 s at most): the last answer must arrive. */
+void control_farewell(struct daemon *d);
 void control_close(struct daemon *d);
 void control_push(struct daemon *d, struct store_event_list *events); /* to watchers, after a commit */
 void control_uncork(struct daemon *d);
