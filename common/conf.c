@@ -451,6 +451,10 @@ conf_thaw(struct conf *c, const char *json, struct err *e)
 
 	if (frozen == NULL)
 		return -EINVAL;
+	if (!json_is_object(frozen)) {
+		json_decref(frozen);
+		return err_set(e, -EINVAL, "options must be a JSON object");
+	}
 	conf_init(&changed);
 	EACH_OPTION (o) {
 		json_t *value = json_object_get(frozen, o->field);

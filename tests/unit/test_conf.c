@@ -279,6 +279,7 @@ frozen_form_thaws(void **state)
 	assert_int_equal(again.max_ems, 4);
 	assert_int_equal(conf_thaw(&again, "{\"max_ems\": 65}", &e), -EINVAL);
 	assert_int_equal(conf_thaw(&again, "{", &e), -EINVAL);
+	assert_int_equal(conf_thaw(&again, "[]", &e), -EINVAL);
 	assert_int_equal(again.max_ems, 4);
 	free(frozen);
 	conf_clear(&again);
