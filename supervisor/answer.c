@@ -257,9 +257,7 @@ on_resume(struct client *c, const struct msg *m, struct err *e)
 	TAILQ_FOREACH (r, &c->d->runs, entry) {
 		if (!r->stopped || (m->resume.run != NULL && strcmp(r->id, m->resume.run) != 0))
 			continue;
-		r->stopped = false;
-		store_add_event(c->d->store, r->id, NULL, "resume", NULL, "asked for by orchctl resume");
-		effect_mark_run(c->d, r);
+		effect_resume_run(c->d, r);
 		count++;
 	}
 	if (count == 0)

@@ -70,6 +70,8 @@ void effect_mark_run(struct daemon *d, struct run *r);
 int effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *reason);
 void effect_run_state(struct daemon *d, struct run *r, enum run_state s, const char *reason);
 void effect_end_run(struct daemon *d, struct run *r, enum run_state s, const char *reason);
+/* A stopped run goes on; when another one has become active meanwhile, after that. */
+void effect_resume_run(struct daemon *d, struct run *r);
 void effect_cancel_run(struct daemon *d, struct run *r, const char *reason);
 int effect_retry(struct daemon *d, struct task *t, struct err *e);
 /* Doomed and woken tasks, queued runs: until nothing changes. */

@@ -175,7 +175,7 @@ effect_end_run(struct daemon *d, struct run *r, enum run_state s, const char *re
 void
 effect_cancel_run(struct daemon *d, struct run *r, const char *reason)
 {
-	bool started = run_state(r) != RUN_QUEUED;
+	bool started = r->started_at != 0; /* one that is queued again has something to clean up, too */
 
 	r->cancelled = true;
 	r->stopped = false;
@@ -263,21 +263,41 @@ doom_one(struct daemon *d, struct run *r)
 	return true;
 }
 
+static bool
+is_active(const struct run *r)
+{
+	return !r->stopped && run_state(r) != RUN_QUEUED && !run_state_ended(run_state(r));
+}
+
 /* The oldest run that is not stopped becomes the active one when there is none. */
 static bool
 start_queued_run(struct daemon *d)
 {
-	struct run *r;
+	struct run *r, *next = NULL;
 
 	TAILQ_FOREACH (r, &d->runs, entry) {
-		if (run_state_ended(run_state(r)) || r->stopped)
-			continue;
-		if (run_state(r) != RUN_QUEUED)
+		if (is_active(r))
 			return false;
-		effect_run_state(d, r, r->director->plan == NULL ? RUN_PLANNING : RUN_RUNNING, NULL);
-		return true;
+		if (next == NULL && !r->stopped && run_state(r) == RUN_QUEUED)
+			next = r;
 	}
-	return false;
+	if (next == NULL)
+		return false;
+	effect_run_state(d, next, next->director->plan == NULL ? RUN_PLANNING : RUN_RUNNING, NULL);
+	return true;
+}
+
+void
+effect_resume_run(struct daemon *d, struct run *r)
+{
+	struct run *o;
+
+	TAILQ_FOREACH (o, &d->runs, entry)
+		if (o != r && is_active(o))
+			effect_run_state(d, r, RUN_QUEUED, NULL);
+	r->stopped = false;
+	store_add_event(d->store, r->id, NULL, "resume", NULL, "asked for by orchctl resume");
+	effect_mark_run(d, r);
 }
 
 void
