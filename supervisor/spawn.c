@@ -191,6 +191,8 @@ greet(struct daemon *d, struct task *t, int fd)
 		.pid = (uint64_t)getpid(),
 		.heartbeat_ms = d->conf.heartbeat_ms}};
 
+	if (t->peer != NULL) /* its predecessor's is still closing, and may outlive the run */
+		peer_set_arg(t->peer, NULL);
 	t->peer = peer_new(&cfg);
 	peer_cork(t->peer);
 	peer_send(t->peer, &hello, NULL);
