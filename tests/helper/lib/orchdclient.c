@@ -23,6 +23,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define LEAVE_MS 5000
+
+static void on_stranger(struct loop *l, pid_t pid, int status, void *arg);
+
 struct heard {
 	struct msg *m;
 	TAILQ_ENTRY(heard) entry;
@@ -76,6 +80,8 @@ orchd_new(const char *bin_dir)
 	o->log = xstrdup("");
 	o->repo = testrepo_new();
 	assert_int_equal(proc_become_subreaper(), 0);
+	o->repo->loop.on_stranger = on_stranger;
+	o->repo->loop.arg = o;
 	unsetenv("ORCH_STATE_DIR");
 	unsetenv("XDG_STATE_HOME");
 	unsetenv("ORCH_INSTANCE");
@@ -252,9 +258,31 @@ await_gone(struct orchd *o, pid_t pid)
 	fd_close(&fd);
 }
 
+static bool
+any_child(void)
+{
+	pid_t *pids = NULL;
+	int n = proc_children(getpid(), &pids), alive = 0;
+
+	for (int i = 0; i < n; i++)
+		alive += is_alive(pids[i]);
+	free(pids);
+	return alive > 0;
+}
+
+static void
+on_stranger(struct loop *l, pid_t pid, int status, void *arg)
+{
+	(void)l;
+	(void)pid;
+	(void)status;
+	((struct orchd *)arg)->news = true;
+}
+
 void
 orchd_free(struct orchd *o)
 {
+	int64_t deadline;
 	int left = 0;
 
 	if (o->pid > 0 && !o->exited) {
@@ -267,7 +295,10 @@ orchd_free(struct orchd *o)
 	}
 	if (strstr(o->log, "BUG") != NULL)
 		fail_msg("orchd found a bug:\n%s", o->log);
+	/* What a killed orchd left falls to us and ends by itself, or does not. */
 	loop_reap(&o->repo->loop);
+	for (deadline = clock_now_ms() + LEAVE_MS; any_child() && clock_now_ms() < deadline; o->news = false)
+		loop_wait(&o->repo->loop, &o->news, deadline);
 	while (proc_kill_descendants(NULL, NULL) > 0) {
 		left++;
 		loop_reap(&o->repo->loop);

@@ -28,6 +28,7 @@ struct orchd {
 	/* Private: orchd's stderr, read into log. */
 	int log_fd;
 	struct event *log_ev;
+	bool news; /* a process that it left has ended */
 	char *log;
 	size_t log_size;
 };
