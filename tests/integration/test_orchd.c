@@ -116,11 +116,11 @@ expect_closed_saying(int fd, const char *words)
 }
 
 static void
-expect_served(struct client *c)
+expect_served(struct caller *c)
 {
 	struct msg m = {.id = MSG_STATUS};
 
-	assert_int_equal(client_ask(c, m)->id, MSG_END);
+	assert_int_equal(caller_ask(c, m)->id, MSG_END);
 }
 
 static void
@@ -128,7 +128,7 @@ test_bad_clients_cost_only_themselves(void **state)
 {
 	struct orchd *o = *state;
 	unsigned char header[PROTO_FRAME_HEADER];
-	struct client *good;
+	struct caller *good;
 	char garbage[4096];
 	int silent, half;
 
@@ -136,7 +136,7 @@ test_bad_clients_cost_only_themselves(void **state)
 	silent = dial(o); /* says nothing at all: closed when its HELLO is late, while all this goes on */
 	half = dial(o);
 	say(half, "\0\0\0", 3);
-	good = client_new(o);
+	good = caller_new(o);
 	expect_served(good);
 
 	for (size_t i = 0; i < sizeof(garbage); i++)
@@ -169,7 +169,7 @@ test_bad_clients_cost_only_themselves(void **state)
 	expect_closed(silent);
 	expect_closed(half);
 	expect_served(good);
-	client_free(good);
+	caller_free(good);
 }
 
 static void
@@ -191,14 +191,14 @@ test_a_client_is_no_role(void **state)
 	struct msg finish = {.id = MSG_FINISH, .request = 5};
 	struct msg role = {
 	    .id = MSG_HELLO, .hello = {.proto = PROTO_VERSION, .role = "director", .task = "m1"}};
-	struct client *c;
+	struct caller *c;
 	int fd;
 
 	orchd_start(o);
-	c = client_new(o);
-	client_watch(c);
-	free(client_submit(c, NULL, NULL));
-	client_await_task(c, "m1", "running", "ready");
+	c = caller_new(o);
+	caller_watch(c);
+	free(caller_submit(c, NULL, NULL));
+	caller_await_task(c, "m1", "running", "ready");
 	fd = dial(o);
 	say_hello(fd, PROTO_VERSION);
 	say_msg(fd, &finish);
@@ -210,22 +210,22 @@ test_a_client_is_no_role(void **state)
 	expect_closed(fd);
 	orchd_await_log(o, "refused pid");
 	expect_served(c);
-	client_free(c);
+	caller_free(c);
 }
 
 static void
 test_what_descends_from_a_role_is_refused(void **state)
 {
 	struct orchd *o = *state;
-	struct client *c;
+	struct caller *c;
 
 	orchd_script(o, "m1", "hello\ndial\nserve\n");
 	orchd_start(o);
-	c = client_new(o);
-	client_watch(c);
-	free(client_submit(c, NULL, NULL));
-	assert_string_equal(client_await_event(c, "dial", "m1", NULL)->text, "refused");
-	client_free(c);
+	c = caller_new(o);
+	caller_watch(c);
+	free(caller_submit(c, NULL, NULL));
+	assert_string_equal(caller_await_event(c, "dial", "m1", NULL)->text, "refused");
+	caller_free(c);
 }
 
 /* Instances. */
@@ -298,7 +298,7 @@ test_daemon_logs_and_leaves_when_idle(void **state)
 	const char *const background[] = {"--daemon", NULL};
 	struct orchd *o = *state;
 	const struct msg *m;
-	struct client *c;
+	struct caller *c;
 	char *log, *text, *mode;
 	struct stat st;
 	pid_t pid;
@@ -312,14 +312,14 @@ test_daemon_logs_and_leaves_when_idle(void **state)
 	free(mode);
 	assert_int_equal(stat(o->places.state, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
-	c = client_new(o);
-	pid = client_daemon_pid(c);
+	c = caller_new(o);
+	pid = caller_daemon_pid(c);
 	assert_true(pid > 0);
 	assert_int_not_equal(pid, o->pid);
-	m = client_ask(c, (struct msg){.id = MSG_STATUS}); /* a client keeps it here, however idle it is */
+	m = caller_ask(c, (struct msg){.id = MSG_STATUS}); /* a client keeps it here, however idle it is */
 	assert_int_equal(m->id, MSG_END);
 	assert_true(is_alive(pid));
-	client_free(c);
+	caller_free(c);
 	await_gone(o, pid);
 	assert_int_equal(access(o->places.socket, F_OK), -1);
 	log = xasprintf("%s/logs/orchd.log", o->places.state);
@@ -336,67 +336,68 @@ test_shutdown_is_answered_at_its_end(void **state)
 {
 	struct orchd *o = *state;
 	const struct msg *m;
-	struct client *c, *other;
+	struct caller *c, *other;
 	pid_t pid;
 
 	orchd_start(o);
-	c = client_new(o);
-	other = client_new(o);
-	client_watch(c);
-	free(client_submit(c, NULL, NULL));
-	pid = (pid_t)client_await_task(c, "m1", "running", "ready")->pid;
-	m = client_ask(c, (struct msg){.id = MSG_SHUTDOWN});
+	c = caller_new(o);
+	other = caller_new(o);
+	caller_watch(c);
+	free(caller_submit(c, NULL, NULL));
+	pid = (pid_t)caller_await_task(c, "m1", "running", "ready")->pid;
+	m = caller_ask(c, (struct msg){.id = MSG_SHUTDOWN});
 	assert_int_equal(m->id, MSG_ACK);
 	assert_false(is_alive(pid));
 	assert_int_equal(orchd_await_exit(o), 0);
-	client_await_close(other);
-	client_free(c);
-	client_free(other);
+	caller_await_close(other);
+	caller_free(c);
+	caller_free(other);
 	assert_int_equal(access(o->places.socket, F_OK), -1);
 	/* Stopped by a person: it waits for resume. */
 	orchd_start(o);
-	c = client_new(o);
-	client_watch(c);
-	assert_true(client_await_run(c, "m1", "planning")->stopped);
-	m = client_ask(c, (struct msg){.id = MSG_RESUME});
+	c = caller_new(o);
+	caller_watch(c);
+	assert_true(caller_await_run(c, "m1", "planning")->stopped);
+	m = caller_ask(c, (struct msg){.id = MSG_RESUME});
 	assert_int_equal(m->id, MSG_ACK);
-	client_await_task(c, "m1", "running", "ready");
-	client_free(c);
+	caller_await_task(c, "m1", "running", "ready");
+	caller_free(c);
 }
 
 static void
 test_term_ends_all_and_loses_nothing(void **state)
 {
 	struct orchd *o = *state;
-	struct client *c;
+	struct caller *c;
 	pid_t pid;
 
 	orchd_start(o);
-	c = client_new(o);
-	client_watch(c);
-	free(client_submit(c, NULL, NULL));
-	pid = (pid_t)client_await_task(c, "m1", "running", "ready")->pid;
+	c = caller_new(o);
+	caller_watch(c);
+	free(caller_submit(c, NULL, NULL));
+	pid = (pid_t)caller_await_task(c, "m1", "running", "ready")->pid;
 	orchd_kill(o, SIGTERM);
 	assert_int_equal(orchd_await_exit(o), 0);
 	assert_false(is_alive(pid));
-	client_free(c);
+	caller_free(c);
 	orchd_start(o); /* goes on by itself */
-	c = client_new(o);
-	client_watch(c);
-	client_rewind(c);
-	assert_int_not_equal(client_await_task(c, "m1", "running", "ready")->pid, pid);
-	client_free(c);
+	c = caller_new(o);
+	caller_watch(c);
+	caller_rewind(c);
+	assert_int_not_equal(caller_await_task(c, "m1", "running", "ready")->pid, pid);
+	caller_free(c);
 }
 
 /* Runs. */
 
 static void
-expect_error(struct client *c, struct msg m, const char *words)
+expect_error(struct caller *c, struct msg m, const char *words)
 {
-	const struct msg *answer = client_ask(c, m);
+	const struct msg *answer = caller_ask(c, m);
 
 	if (answer->id != MSG_ERROR)
-		fail_msg("%s is the answer to what should be refused with \"%s\"", msg_name(answer->id), words);
+		fail_msg(
+		    "%s is the answer to what should be refused with \"%s\"", msg_name(answer->id), words);
 	if (strstr(answer->error.text, words) == NULL)
 		fail_msg("\"%s\" does not say \"%s\"", answer->error.text, words);
 }
@@ -412,45 +413,45 @@ static void
 test_runs_queue(void **state)
 {
 	struct orchd *o = *state;
-	struct client *c, *w;
+	struct caller *c, *w;
 	char *id;
 
 	orchd_start(o);
-	c = client_new(o);
-	id = client_submit(c, NULL, NULL);
+	c = caller_new(o);
+	id = caller_submit(c, NULL, NULL);
 	assert_string_equal(id, "m1");
 	free(id);
-	id = client_submit(c, NULL, NULL);
+	id = caller_submit(c, NULL, NULL);
 	assert_string_equal(id, "m2");
 	free(id);
-	w = client_new(o);
-	client_watch(w);
-	client_await_task(w, "m1", "running", "ready");
-	assert_int_equal(client_ask(c, (struct msg){.id = MSG_STATUS, .status = {.run = "m2"}})->id, MSG_END);
-	client_await_run(c, "m2", "queued");
-	client_await_task(c, "m2", "queued", "none");
+	w = caller_new(o);
+	caller_watch(w);
+	caller_await_task(w, "m1", "running", "ready");
+	assert_int_equal(caller_ask(c, (struct msg){.id = MSG_STATUS, .status = {.run = "m2"}})->id, MSG_END);
+	caller_await_run(c, "m2", "queued");
+	caller_await_task(c, "m2", "queued", "none");
 	/* The next begins when the first has ended. */
 	assert_int_equal(
-	    client_ask(c, (struct msg){.id = MSG_CANCEL, .cancel = {.target = "m1"}})->id, MSG_ACK);
-	client_await_run(w, "m1", "cancelled");
-	client_free(w);
-	w = client_new(o);
-	client_ask(w, (struct msg){.id = MSG_STATUS, .status = {.run = "m2", .watch = true}});
-	client_await_task(w, "m2", "running", "ready");
-	client_free(w);
-	client_free(c);
+	    caller_ask(c, (struct msg){.id = MSG_CANCEL, .cancel = {.target = "m1"}})->id, MSG_ACK);
+	caller_await_run(w, "m1", "cancelled");
+	caller_free(w);
+	w = caller_new(o);
+	caller_ask(w, (struct msg){.id = MSG_STATUS, .status = {.run = "m2", .watch = true}});
+	caller_await_task(w, "m2", "running", "ready");
+	caller_free(w);
+	caller_free(c);
 }
 
 static void
 test_one_run_per_issue(void **state)
 {
 	struct orchd *o = *state;
-	struct client *c;
+	struct caller *c;
 	char *id;
 
 	orchd_start(o);
-	c = client_new(o);
-	id = client_submit(c, "25", NULL);
+	c = caller_new(o);
+	id = caller_submit(c, "25", NULL);
 	assert_string_equal(id, "25");
 	free(id);
 	expect_error(c, a_run("25", "{}"), "run 25 works on issue 25 already");
@@ -459,35 +460,35 @@ test_one_run_per_issue(void **state)
 	expect_error(c, a_run(NULL, "[]"), "object");
 	expect_error(c, a_run(NULL, "{"), "line");
 	assert_int_equal(
-	    client_ask(c, (struct msg){.id = MSG_CANCEL, .cancel = {.target = "25"}})->id, MSG_ACK);
-	client_watch(c);
-	client_await_run(c, "25", NULL);
-	while (strcmp(client_await_run(c, "25", NULL)->state, "cancelled") != 0)
+	    caller_ask(c, (struct msg){.id = MSG_CANCEL, .cancel = {.target = "25"}})->id, MSG_ACK);
+	caller_watch(c);
+	caller_await_run(c, "25", NULL);
+	while (strcmp(caller_await_run(c, "25", NULL)->state, "cancelled") != 0)
 		;
-	id = client_submit(c, "25", NULL);
+	id = caller_submit(c, "25", NULL);
 	assert_string_equal(id, "25-2");
 	free(id);
-	client_free(c);
+	caller_free(c);
 }
 
 static void
 test_requests_about_nothing(void **state)
 {
 	struct orchd *o = *state;
-	struct client *c;
+	struct caller *c;
 
 	orchd_start(o);
-	c = client_new(o);
+	c = caller_new(o);
 	expect_error(c, (struct msg){.id = MSG_STATUS, .status = {.run = "m7"}}, "no run m7");
 	expect_error(c, (struct msg){.id = MSG_CANCEL, .cancel = {.target = "m7"}}, "no run m7");
 	expect_error(c, (struct msg){.id = MSG_CANCEL, .cancel = {.target = "../etc"}}, "no run and no task");
 	expect_error(c, (struct msg){.id = MSG_RETRY, .retry = {.target = "m7/em1"}}, "no run m7");
 	expect_error(c, (struct msg){.id = MSG_FORGET, .forget = {.run = "m7"}}, "no run m7");
 	expect_error(c, (struct msg){.id = MSG_RESUME}, "nothing to resume");
-	free(client_submit(c, NULL, NULL));
+	free(caller_submit(c, NULL, NULL));
 	expect_error(c, (struct msg){.id = MSG_CANCEL, .cancel = {.target = "m1/em4"}}, "no task m1/em4");
 	expect_error(c, (struct msg){.id = MSG_FORGET, .forget = {.run = "m1"}}, "has not ended");
-	client_free(c);
+	caller_free(c);
 }
 
 /* While a stopped run was away another one became the active one: resumed, it queues up. */
@@ -495,26 +496,26 @@ static void
 test_a_resumed_run_waits_for_the_active_one(void **state)
 {
 	struct orchd *o = *state;
-	struct client *c;
+	struct caller *c;
 
 	orchd_start(o);
-	c = client_new(o);
-	client_watch(c);
-	free(client_submit(c, NULL, NULL));
-	client_await_task(c, "m1", "running", "ready");
-	assert_int_equal(client_ask(c, (struct msg){.id = MSG_SHUTDOWN})->id, MSG_ACK);
+	c = caller_new(o);
+	caller_watch(c);
+	free(caller_submit(c, NULL, NULL));
+	caller_await_task(c, "m1", "running", "ready");
+	assert_int_equal(caller_ask(c, (struct msg){.id = MSG_SHUTDOWN})->id, MSG_ACK);
 	assert_int_equal(orchd_await_exit(o), 0);
-	client_free(c);
+	caller_free(c);
 	orchd_start(o);
-	c = client_new(o);
-	free(client_submit(c, NULL, NULL));
-	client_ask(c, (struct msg){.id = MSG_STATUS, .status = {.run = "m2", .watch = true}});
-	client_await_task(c, "m2", "running", "ready");
-	assert_int_equal(client_ask(c, (struct msg){.id = MSG_RESUME})->id, MSG_ACK);
-	assert_int_equal(client_ask(c, (struct msg){.id = MSG_STATUS, .status = {.run = "m1"}})->id, MSG_END);
-	client_await_run(c, "m1", "queued");
-	client_await_task(c, "m1", NULL, "none");
-	client_free(c);
+	c = caller_new(o);
+	free(caller_submit(c, NULL, NULL));
+	caller_ask(c, (struct msg){.id = MSG_STATUS, .status = {.run = "m2", .watch = true}});
+	caller_await_task(c, "m2", "running", "ready");
+	assert_int_equal(caller_ask(c, (struct msg){.id = MSG_RESUME})->id, MSG_ACK);
+	assert_int_equal(caller_ask(c, (struct msg){.id = MSG_STATUS, .status = {.run = "m1"}})->id, MSG_END);
+	caller_await_run(c, "m1", "queued");
+	caller_await_task(c, "m1", NULL, "none");
+	caller_free(c);
 }
 
 int

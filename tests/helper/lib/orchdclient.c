@@ -32,7 +32,7 @@ struct heard {
 	TAILQ_ENTRY(heard) entry;
 };
 
-struct client {
+struct caller {
 	struct orchd *o;
 	struct peer *peer;
 	bool greeted, closed, news;
@@ -319,7 +319,7 @@ orchd_free(struct orchd *o)
 static void
 on_hello(struct peer *p, const struct msg *hello, void *arg)
 {
-	struct client *c = arg;
+	struct caller *c = arg;
 	struct msg m = {
 	    .id = MSG_HELLO, .hello = {.proto = PROTO_VERSION, .role = "orchctl", .pid = (uint64_t)getpid()}};
 
@@ -331,7 +331,7 @@ on_hello(struct peer *p, const struct msg *hello, void *arg)
 static void
 on_msg(struct peer *p, const struct msg *m, void *arg)
 {
-	struct client *c = arg;
+	struct caller *c = arg;
 	struct heard *h = xcalloc(1, sizeof(*h));
 
 	(void)p;
@@ -343,7 +343,7 @@ on_msg(struct peer *p, const struct msg *m, void *arg)
 static void
 on_closed(struct peer *p, const char *why, void *arg)
 {
-	struct client *c = arg;
+	struct caller *c = arg;
 
 	c->why = xstrdup(why);
 	c->closed = c->news = true;
@@ -353,10 +353,10 @@ on_closed(struct peer *p, const char *why, void *arg)
 
 static const struct peer_ops ops = {.on_hello = on_hello, .on_msg = on_msg, .on_closed = on_closed};
 
-struct client *
-client_new(struct orchd *o)
+struct caller *
+caller_new(struct orchd *o)
 {
-	struct client *c = xcalloc(1, sizeof(*c));
+	struct caller *c = xcalloc(1, sizeof(*c));
 	struct peer_cfg cfg = {.loop = &o->repo->loop,
 	    .self = WHO_CTL,
 	    .them = WHO_ORCHD,
@@ -377,7 +377,7 @@ client_new(struct orchd *o)
 }
 
 void
-client_free(struct client *c)
+caller_free(struct caller *c)
 {
 	struct heard *h;
 
@@ -394,7 +394,7 @@ client_free(struct client *c)
 }
 
 uint32_t
-client_send(struct client *c, struct msg m)
+caller_send(struct caller *c, struct msg m)
 {
 	struct err e = {""};
 
@@ -438,7 +438,7 @@ matches(const struct msg *m, const struct wanted *w)
 }
 
 static const struct msg *
-find(struct client *c, const struct wanted *w)
+find(struct caller *c, const struct wanted *w)
 {
 	struct heard *h =
 	    c->seen == NULL || w->request != 0 ? TAILQ_FIRST(&c->all) : TAILQ_NEXT(c->seen, entry);
@@ -453,7 +453,7 @@ find(struct client *c, const struct wanted *w)
 }
 
 static void
-give_up(struct client *c, const struct wanted *w)
+give_up(struct caller *c, const struct wanted *w)
 {
 	struct heard *h;
 	char text[400];
@@ -468,7 +468,7 @@ give_up(struct client *c, const struct wanted *w)
 }
 
 static const struct msg *
-await(struct client *c, struct wanted w)
+await(struct caller *c, struct wanted w)
 {
 	int64_t deadline = clock_now_ms() + ORCHD_DEADLINE_MS;
 	const struct msg *m;
@@ -482,28 +482,28 @@ await(struct client *c, struct wanted w)
 }
 
 const struct msg *
-client_answer(struct client *c, uint32_t request)
+caller_answer(struct caller *c, uint32_t request)
 {
 	return await(c, (struct wanted){.request = request});
 }
 
 const struct msg *
-client_ask(struct client *c, struct msg m)
+caller_ask(struct caller *c, struct msg m)
 {
-	return client_answer(c, client_send(c, m));
+	return caller_answer(c, caller_send(c, m));
 }
 
 void
-client_watch(struct client *c)
+caller_watch(struct caller *c)
 {
 	struct msg m = {.id = MSG_STATUS, .status = {.watch = true}};
-	const struct msg *answer = client_ask(c, m);
+	const struct msg *answer = caller_ask(c, m);
 
 	assert_int_equal(answer->id, MSG_END);
 }
 
 char *
-client_submit(struct client *c, const char *issue, const char *options)
+caller_submit(struct caller *c, const char *issue, const char *options)
 {
 	struct msg m = {.id = MSG_RUN_SUBMIT,
 	    .run_submit = {.issue = issue,
@@ -511,7 +511,7 @@ client_submit(struct client *c, const char *issue, const char *options)
 		.body = "Build a functional calculator",
 		.base = "2222222222222222222222222222222222222222",
 		.options_json = options == NULL ? "{}" : options}};
-	const struct msg *answer = client_ask(c, m);
+	const struct msg *answer = caller_ask(c, m);
 
 	if (answer->id != MSG_RUN_ACCEPTED)
 		fail_msg("the run was refused: %s", answer->id == MSG_ERROR ? answer->error.text : "?");
@@ -519,38 +519,38 @@ client_submit(struct client *c, const char *issue, const char *options)
 }
 
 pid_t
-client_daemon_pid(struct client *c)
+caller_daemon_pid(struct caller *c)
 {
-	client_ask(c, (struct msg){.id = MSG_STATUS});
+	caller_ask(c, (struct msg){.id = MSG_STATUS});
 	return (pid_t)await(c, (struct wanted){.id = MSG_DAEMON_INFO})->daemon_info.pid;
 }
 
 const struct msg_event_info *
-client_await_event(struct client *c, const char *kind, const char *task, const char *text)
+caller_await_event(struct caller *c, const char *kind, const char *task, const char *text)
 {
 	return &await(c, (struct wanted){.id = MSG_EVENT_INFO, .a = kind, .b = task, .c = text})->event_info;
 }
 
 const struct msg_task_info *
-client_await_task(struct client *c, const char *task, const char *state, const char *unit)
+caller_await_task(struct caller *c, const char *task, const char *state, const char *unit)
 {
 	return &await(c, (struct wanted){.id = MSG_TASK_INFO, .a = task, .b = state, .c = unit})->task_info;
 }
 
 const struct msg_run_info *
-client_await_run(struct client *c, const char *run, const char *state)
+caller_await_run(struct caller *c, const char *run, const char *state)
 {
 	return &await(c, (struct wanted){.id = MSG_RUN_INFO, .a = run, .b = state})->run_info;
 }
 
 void
-client_rewind(struct client *c)
+caller_rewind(struct caller *c)
 {
 	c->seen = NULL;
 }
 
 void
-client_await_close(struct client *c)
+caller_await_close(struct caller *c)
 {
 	if (!pump(c->o, &c->closed))
 		fail_msg("orchd keeps the connection; its log:\n%s", c->o->log);

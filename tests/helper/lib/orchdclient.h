@@ -56,37 +56,37 @@ void orchd_kill(struct orchd *o, int sig);
 /* Stops reading its log; only for one that shares another's repository. */
 void orchd_drop_log(struct orchd *o);
 
-struct client;
+struct caller;
 
 /* Connects and exchanges HELLOs. */
-struct client *client_new(struct orchd *o);
-void client_free(struct client *c);
+struct caller *caller_new(struct orchd *o);
+void caller_free(struct caller *c);
 /* Sends m as a request; its id. */
-uint32_t client_send(struct client *c, struct msg m);
-/* Waits for the ACK, ERROR, END or RUN_ACCEPTED that ends this request. Borrowed until client_free. */
-const struct msg *client_answer(struct client *c, uint32_t request);
+uint32_t caller_send(struct caller *c, struct msg m);
+/* Waits for the ACK, ERROR, END or RUN_ACCEPTED that ends this request. Borrowed until caller_free. */
+const struct msg *caller_answer(struct caller *c, uint32_t request);
 /* Both. */
-const struct msg *client_ask(struct client *c, struct msg m);
+const struct msg *caller_ask(struct caller *c, struct msg m);
 /* STATUS with watch of all that is to come, and its first answer awaited. */
-void client_watch(struct client *c);
+void caller_watch(struct caller *c);
 /* By STATUS. */
-pid_t client_daemon_pid(struct client *c);
+pid_t caller_daemon_pid(struct caller *c);
 /* Submits a run; issue may be NULL, options NULL: "{}". Asserts that it was taken; its id, to be freed. */
-char *client_submit(struct client *c, const char *issue, const char *options);
+char *caller_submit(struct caller *c, const char *issue, const char *options);
 
 /*
  * Waits for the next message of its kind that matches; NULL matches anything; text is looked for within.
  * Messages that came before the last match are not looked at again.
  */
-const struct msg_event_info *client_await_event(
-    struct client *c, const char *kind, const char *task, const char *text);
-const struct msg_task_info *client_await_task(
-    struct client *c, const char *task, const char *state, const char *unit);
-const struct msg_run_info *client_await_run(struct client *c, const char *run, const char *state);
+const struct msg_event_info *caller_await_event(
+    struct caller *c, const char *kind, const char *task, const char *text);
+const struct msg_task_info *caller_await_task(
+    struct caller *c, const char *task, const char *state, const char *unit);
+const struct msg_run_info *caller_await_run(struct caller *c, const char *run, const char *state);
 /* Starts looking again from the first message. */
-void client_rewind(struct client *c);
+void caller_rewind(struct caller *c);
 /* Waits until orchd closes the connection. */
-void client_await_close(struct client *c);
+void caller_await_close(struct caller *c);
 
 /* Waits until no process of this pid lives. */
 void await_gone(struct orchd *o, pid_t pid);
