@@ -38,10 +38,17 @@ struct fake {
 	const struct msg_assign *assign;
 	enum proto_who who;
 	bool cancelled;
-	const char *awaited; /* id of the child that is to be handed in */
-	bool submitted;
+	char *handed_in;     /* keys of the children that were, each as " KEY " */
+	const char *awaited; /* such a key, or NULL */
+	bool came;
 	unsigned added;
 };
+
+static void
+look(struct fake *f)
+{
+	f->came = f->awaited != NULL && f->handed_in != NULL && strstr(f->handed_in, f->awaited) != NULL;
+}
 
 static void
 on_msg(void *arg, const struct msg *m)
@@ -50,9 +57,13 @@ on_msg(void *arg, const struct msg *m)
 
 	if (m->id == MSG_STOP && m->stop.cancelled)
 		f->cancelled = true;
-	if (m->id == MSG_CHILD && strcmp(m->child.state, "submitted") == 0 && f->awaited != NULL &&
-	    strcmp(m->child.key, f->awaited) == 0)
-		f->submitted = true;
+	if (m->id == MSG_CHILD && strcmp(m->child.state, "submitted") == 0) {
+		char *more = xasprintf("%s %s ", f->handed_in == NULL ? "" : f->handed_in, m->child.key);
+
+		free(f->handed_in);
+		f->handed_in = more;
+		look(f);
+	}
 }
 
 static void
@@ -167,11 +178,14 @@ static void
 integrate(struct fake *f, const char *key, unsigned ordinal)
 {
 	char *id = xasprintf("%s/%s%u", f->assign->task, f->who == WHO_DIRECTOR ? "em" : "w", ordinal);
-	struct err e = {""};
+	char *word = xasprintf(" %s ", key);
+	struct err e = {"asked to stop"};
 
-	f->awaited = key;
-	check(f, loop_wait(&f->loop, &f->submitted, -1), &e);
-	f->submitted = false;
+	f->awaited = word;
+	look(f);
+	check(f, loop_wait(&f->loop, &f->came, -1), &e);
+	f->awaited = NULL;
+	free(word);
 	call(f, (struct msg){.id = MSG_INTEGRATED, .integrated = {.task = id, .head = COMMIT}});
 	free(id);
 }
