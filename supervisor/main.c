@@ -197,6 +197,19 @@ start_front(struct daemon *d, char **run_args, struct err *e)
 	return rc;
 }
 
+/* Of an orchd that could not start; without the lock nothing but the names is there. */
+static void
+give_back(struct daemon *d, int lock)
+{
+	if (lock >= 0) {
+		daemon_clear(d);
+		fd_close(&lock);
+		return;
+	}
+	repo_clear(&d->repo);
+	conf_clear(&d->conf);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -222,6 +235,8 @@ main(int argc, char **argv)
 	}
 	if (rc < 0) {
 		fprintf(stderr, "orchd: %s\n", e.msg);
+		repo_clear(&d.repo);
+		conf_clear(&d.conf);
 		return EXIT_USAGE;
 	}
 	if (o.background)
@@ -237,6 +252,7 @@ main(int argc, char **argv)
 		if (ready >= 0)
 			(void)!write(ready, e.msg, strlen(e.msg));
 		fprintf(stderr, "orchd: %s\n", e.msg);
+		give_back(&d, lock);
 		return EXIT_USAGE;
 	}
 	if (ready >= 0)
