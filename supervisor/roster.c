@@ -59,6 +59,22 @@ roster_waits_for(const struct task *t)
 	return o != NULL ? o : first_sibling(t, t->after_keys, not_ended);
 }
 
+/* Children are added one by one, in the order of the plan: one that a task names may be yet to come. */
+static bool
+all_known(const struct task *t, char *const *keys)
+{
+	for (size_t i = 0; keys != NULL && keys[i] != NULL; i++)
+		if (run_find_child(t->run, t->parent, keys[i]) == NULL)
+			return false;
+	return true;
+}
+
+static bool
+may_start(const struct task *t)
+{
+	return all_known(t, t->need_keys) && all_known(t, t->after_keys) && roster_waits_for(t) == NULL;
+}
+
 /*
  * Lower is sooner; -1: not startable. What was running before a crash comes first, then rework: it holds
  * others up.
@@ -74,7 +90,7 @@ urgency(const struct task *t)
 	case TASK_REWORK:
 		return 1;
 	case TASK_QUEUED:
-		return roster_waits_for(t) == NULL ? 2 : -1;
+		return may_start(t) ? 2 : -1;
 	case TASK_WAITING:
 	case TASK_SUBMITTED:
 	case TASK_INTEGRATED:

@@ -337,6 +337,30 @@ test_needs_are_among_siblings(void **state)
 	expect_next(r, w);
 }
 
+/*
+ * A plan may name a task before the one that it needs, and children are added one by one: eval was started
+ * between the two, on a branch without the parser (found by tests/integration/test_run_plans).
+ */
+static void
+test_needs_wait_for_what_is_yet_to_be_added(void **state)
+{
+	struct run *r = add_run("m1", 9, 9);
+	struct task *eval, *last, *parser;
+
+	(void)state;
+	busy_em(r, "em1");
+	eval = add(r, "m1/em1", "eval", TASK_QUEUED, "[\"parser\"]", NULL);
+	last = add(r, "m1/em1", "last", TASK_QUEUED, NULL, "[\"parser\"]");
+	expect_next(r, NULL);
+	assert_null(roster_doomed(r, NULL));
+	parser = add(r, "m1/em1", "parser", TASK_QUEUED, NULL, NULL);
+	expect_next(r, parser);
+	parser->state = TASK_INTEGRATED;
+	expect_next(r, eval);
+	eval->state = TASK_INTEGRATED;
+	expect_next(r, last);
+}
+
 static void
 test_waiting_and_woken(void **state)
 {
@@ -374,6 +398,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_which_runs_start_anything, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_doomed_transitively, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_needs_are_among_siblings, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_needs_wait_for_what_is_yet_to_be_added, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_waiting_and_woken, set_up, tear_down),
 	};
 
