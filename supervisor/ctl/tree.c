@@ -21,6 +21,7 @@ tree_state_style(const char *state)
 		enum line_style style;
 	} styles[] = {
 	    {"integrated", LINE_GOOD},
+	    {"done", LINE_GOOD},
 	    {"complete", LINE_GOOD},
 	    {"running", LINE_BUSY},
 	    {"planning", LINE_BUSY},
@@ -41,11 +42,18 @@ tree_state_style(const char *state)
 	return LINE_PLAIN;
 }
 
-/* A word for the eye: a parked process matters more than what its task was doing. */
+/*
+ * A word for the eye: a parked process matters more than what its task was doing, and the director's own task
+ * is integrated into nothing.
+ */
 static const char *
 shown_state(const struct view_task *t)
 {
-	return view_trouble(t) == VIEW_PARKED ? "parked" : t->info->state;
+	if (view_trouble(t) == VIEW_PARKED)
+		return "parked";
+	if (strchr(t->info->task, '/') == NULL && strcmp(t->info->state, "integrated") == 0)
+		return "done";
+	return t->info->state;
 }
 
 static const char *

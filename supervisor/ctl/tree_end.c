@@ -158,12 +158,16 @@ add_next(const struct view_run *r, struct lines *out)
 		line_addf(out, LINE_PLAIN, "orchctl retry %s", failed->info->task);
 		line_end(out);
 	}
-	if (i->branch != NULL && i->integrated != 0) {
+	if (i->branch != NULL && i->integrated != 0 && view_run_ended(r)) {
 		label(out, n++ == 0 ? "next" : "");
 		line_addf(out, LINE_PLAIN, "git merge %s", i->branch);
 		line_end(out);
 	}
-	if (n == 0) {
+	if (n == 0 && !view_run_ended(r)) {
+		label(out, "next");
+		line_addf(out, LINE_PLAIN, "orchctl status %s --watch", r->id);
+		line_end(out);
+	} else if (n == 0) {
 		label(out, "next");
 		line_addf(out, LINE_PLAIN, "orchctl logs %s", r->id);
 		line_end(out);
