@@ -393,6 +393,6 @@ spawn_adopt(struct daemon *d, const struct store_unit *u)
 	event_add(t->pidfd_ev, NULL);
 	log_info("%s: its %s, pid %d, is still there", t->id, task_role(t), (int)t->pid);
 	spawn_step(d, t, UNIT_EV_ADOPTED, -1);
-	if (task_state(t) != TASK_RUNNING)
+	if (task_state(t) != TASK_RUNNING || t->run->stopped)
 		spawn_step(d, t, UNIT_EV_STOP, -1);
 }

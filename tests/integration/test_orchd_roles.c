@@ -350,6 +350,33 @@ test_term_ends_the_whole_tree(void **state)
 	caller_free(c);
 }
 
+/* orchd was killed while it stopped for a person: what it had not ended yet must not go on as if nobody had
+ * said so. */
+static void
+test_a_stopped_run_stays_stopped_when_adopted(void **state)
+{
+	struct orchd *o = *state;
+	struct caller *c;
+	pid_t pid;
+
+	orchd_script(o, "m1", "hello\ndeaf\nserve\n");
+	c = begin(o, "{\"stop_grace_ms\":5000}");
+	pid = await_ready(c, "m1");
+	caller_send(c, (struct msg){.id = MSG_SHUTDOWN});
+	caller_await_task(c, "m1", "running", "stopping");
+	assert_true(caller_await_run(c, "m1", NULL)->stopped);
+	orchd_kill(o, SIGKILL);
+	orchd_await_exit(o);
+	assert_true(is_alive(pid));
+	orchd_start(o);
+	await_gone(o, pid);
+	c = watch_again(o, c);
+	assert_true(caller_await_run(c, "m1", NULL)->stopped);
+	caller_rewind(c);
+	caller_await_task(c, "m1", "running", "none");
+	caller_free(c);
+}
+
 static void
 test_shutdown_now_waits_for_no_grace(void **state)
 {
@@ -408,6 +435,7 @@ main(void)
 	    T(test_leftovers_without_a_role_are_killed),
 	    T(test_an_adopted_one_that_stays_silent_is_replaced),
 	    T(test_term_ends_the_whole_tree),
+	    T(test_a_stopped_run_stays_stopped_when_adopted),
 	    T(test_shutdown_now_waits_for_no_grace),
 	    T(test_cancel_of_a_task_ends_what_is_below),
 	};
