@@ -60,7 +60,7 @@ int e2e_ctl(struct e2e *e, struct ctlrun *r, const char *arg, ...) __attribute__
 void e2e_ctl_ok(struct e2e *e, const char *arg, ...) __attribute__((sentinel));
 /* "orchctl run -m 'Build it'" with more arguments as a child; returns when orchd has accepted it, with the
  * events followed. */
-void e2e_begin(struct e2e *e, const char *arg, ...) __attribute__((sentinel));
+void e2e_begin(struct e2e *e, const char *arg, ...); /* up to NULL, which may be all */
 /* Waits for its end; its exit status. What it said is in e->run until the next begin or the teardown. */
 int e2e_end(struct e2e *e);
 /* Follows the events from the beginning: called by e2e_begin, again by a test that has killed orchd. */
