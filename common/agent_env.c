@@ -38,7 +38,7 @@ static const struct backend claude = {
     .argv = {"-p", "--output-format", "stream-json", "--verbose", "--setting-sources", "user",
 	"--strict-mcp-config"},
     .full = {"--dangerously-skip-permissions"},
-    .read_only = {"--tools", "Read,Grep,Glob,LS", "--allowedTools", "Read,Grep,Glob,LS", "--permission-mode",
+    .read_only = {"--tools", "Read,Grep,Glob", "--allowedTools", "Read,Grep,Glob", "--permission-mode",
 	"default"}, /* unattended, the default mode denies whatever is not allowed */
     .session = "--session-id",
     .resume = "--resume",

@@ -571,7 +571,7 @@ test_launch(void **state)
 	run(f, NULL, AGENT_NO_RESULT, NULL);
 	text = read_in(f, "wt/args");
 	assert_null(strstr(text, "--dangerously-skip-permissions"));
-	assert_non_null(strstr(text, "|--tools|Read,Grep,Glob,LS|"));
+	assert_non_null(strstr(text, "|--tools|Read,Grep,Glob|"));
 	assert_non_null(strstr(text, "|--resume|"));
 	free(text);
 	text = read_in(f, "wt/env");
