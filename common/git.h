@@ -61,7 +61,7 @@ void git_out_clear(struct git_out *out);
 int git_resolve(struct git *g, const char *rev, char oid[GIT_OID_HEX], struct err *e);
 /* The tree id of a commit. */
 int git_tree(struct git *g, const char *commit, char oid[GIT_OID_HEX], struct err *e);
-/* 1, 0 or -errno. */
+/* 1, 0 or -errno. Both are commits that exist; one is its own ancestor. */
 int git_is_ancestor(struct git *g, const char *ancestor, const char *descendant, struct err *e);
 
 /* Moves refs/heads/<branch> to new; old NULL: whatever it is; "": it must not exist. -ESTALE when it is not

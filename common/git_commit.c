@@ -156,7 +156,7 @@ move_branch(struct work *w, const char *result, struct err *e)
 
 	if (strcmp(w->tip, result) != 0)
 		rc = git_update_branch(w->repo, w->branch, result, w->tip, e);
-	if (rc == 0)
+	if (rc == 0 && (w->was_on == NULL || strcmp(w->was_on, w->branch) != 0))
 		rc = git_run(&w->wt, 0, NULL, e, "symbolic-ref", "-m", "orch", "HEAD", ref, NULL);
 	free(ref);
 	return rc;

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define PACKED_REFS_MAX (16u << 20)
+
 int
 git_take_oid(const struct git_out *out, char oid[GIT_OID_HEX], struct err *e)
 {
@@ -45,9 +47,50 @@ resolve(struct git *g, const char *rev, const char *kind, char oid[GIT_OID_HEX],
 	return rc;
 }
 
+/* Does the file hold the line "<id> <ref>"? What cannot be read may. */
+static bool
+may_be_packed(const struct git *g, const char *ref)
+{
+	char *path = xasprintf("%s/packed-refs", g->git_dir), *line = xasprintf(" %s\n", ref), *text = NULL;
+	int rc = fd_read_file(path, PACKED_REFS_MAX, &text, NULL);
+	bool there = rc == 0 ? strstr(text, line) != NULL : rc != -ENOENT;
+
+	free(text);
+	free(line);
+	free(path);
+	return there;
+}
+
+/*
+ * True only when this is the full name of a branch or of a ref of ours that certainly does not exist. That is
+ * the answer to half of our questions, and a look at two files instead of a process. Whether one that is
+ * there is good, git says.
+ */
+static bool
+is_absent(const struct git *g, const char *ref)
+{
+	char *loose, *other;
+	struct stat st;
+	bool absent;
+
+	if ((strncmp(ref, "refs/heads/", 11) != 0 && strncmp(ref, "refs/orch/", 10) != 0) ||
+	    strpbrk(ref, "^~:@{") != NULL)
+		return false;
+	loose = xasprintf("%s/%s", g->git_dir, ref);
+	other = xasprintf("%s/reftable", g->git_dir);
+	/* Loose, packed, loose: as git does, for it may be packed between the first look and the second. */
+	absent = lstat(other, &st) < 0 && lstat(loose, &st) < 0 && !may_be_packed(g, ref) &&
+		 lstat(loose, &st) < 0 && (errno == ENOENT || errno == ENOTDIR);
+	free(other);
+	free(loose);
+	return absent;
+}
+
 int
 git_resolve(struct git *g, const char *rev, char oid[GIT_OID_HEX], struct err *e)
 {
+	if (is_absent(g, rev))
+		return err_set(e, -ENOENT, "there is no commit named %s", rev);
 	return resolve(g, rev, "commit", oid, e);
 }
 
@@ -74,9 +117,11 @@ git_is_ancestor(struct git *g, const char *ancestor, const char *descendant, str
 {
 	struct git_out out = {0};
 	struct err why = {0};
-	int rc =
-	    git_run(g, GIT_ANY_EXIT, &out, &why, "merge-base", "--is-ancestor", ancestor, descendant, NULL);
+	int rc;
 
+	if (strcmp(ancestor, descendant) == 0)
+		return 1;
+	rc = git_run(g, GIT_ANY_EXIT, &out, &why, "merge-base", "--is-ancestor", ancestor, descendant, NULL);
 	if (rc == 0 && out.code > 1)
 		rc = -EIO;
 	if (rc < 0)
