@@ -24,7 +24,7 @@
 extern char **environ;
 
 static struct task *
-add_task(struct run *r, const char *parent, int ordinal, int level, bool ended)
+add_task(struct run *r, const char *parent, int ordinal, int level, bool ended, int *clock)
 {
 	struct task *t = task_new();
 	struct err e = {""};
@@ -43,7 +43,9 @@ add_task(struct run *r, const char *parent, int ordinal, int level, bool ended)
 	t->branch = xasprintf("cco/%s-em%d-w%d", r->id, level, ordinal);
 	t->base = xstrdup(r->base);
 	t->state = ended ? TASK_INTEGRATED : TASK_QUEUED;
-	t->created_at = t->changed_at = r->created_at;
+	t->created_at = t->changed_at =
+	    r->created_at + *clock; /* their order in the store is that of creation */
+	*clock += 1;
 	t->started_at = ended ? r->created_at : 0;
 	t->ended_at = ended ? r->created_at + 1000 : 0;
 	t->dirty = true;
@@ -58,6 +60,7 @@ make_run(const char *id, int serial, int tasks, bool ended)
 {
 	struct run *r = run_new();
 	struct task *director, *em = NULL;
+	int clock = 0;
 
 	r->id = xstrdup(id);
 	r->serial = serial;
@@ -72,14 +75,14 @@ make_run(const char *id, int serial, int tasks, bool ended)
 	r->created_at = r->started_at = clock_wall_ms();
 	r->ended_at = ended ? r->created_at + 1000 : 0;
 	r->dirty = true;
-	director = add_task(r, NULL, 0, 0, ended);
+	director = add_task(r, NULL, 0, 0, ended, &clock);
 	for (int n = 0, areas = 0; n < tasks; n++) {
 		int in_area = n % (AREA_TASKS + 1);
 
 		if (in_area == 0)
-			em = add_task(r, director->id, ++areas, 1, ended);
+			em = add_task(r, director->id, ++areas, 1, ended, &clock);
 		else
-			add_task(r, em->id, in_area, 2, ended);
+			add_task(r, em->id, in_area, 2, ended, &clock);
 	}
 	return r;
 }
