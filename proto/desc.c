@@ -29,36 +29,3 @@ desc_find(unsigned id)
 	}
 	return NULL;
 }
-
-/* Every struct msg_<name> begins where the union does. */
-#define UNION_OFFSET offsetof(struct msg, hello)
-
-const void *
-desc_slot(const struct msg *m, const struct field *f)
-{
-	return (const char *)m + UNION_OFFSET + f->offset;
-}
-
-void *
-desc_slot_mut(struct msg *m, const struct field *f)
-{
-	return (char *)m + UNION_OFFSET + f->offset;
-}
-
-bool
-desc_absent(const struct field *f, const void *value)
-{
-	switch (f->kind) {
-	case KIND_u64:
-		return *(const uint64_t *)value == 0;
-	case KIND_i64:
-		return *(const int64_t *)value == 0;
-	case KIND_bool:
-		return !*(const bool *)value;
-	case KIND_str:
-		return *(const char *const *)value == NULL;
-	case KIND_blob:
-		return ((const struct msg_blob *)value)->data == NULL;
-	}
-	return true;
-}
