@@ -61,6 +61,13 @@ fitting(const char *s, size_t room, size_t *columns)
 	while (s[used] != '\0') {
 		size_t n = 1, wide;
 
+		if ((unsigned char)s[used] < 0x80) { /* clean text: a column each */
+			if (taken == room)
+				break;
+			taken++;
+			used++;
+			continue;
+		}
 		while (n < 4 && ((unsigned char)s[used + n] & 0xc0) == 0x80)
 			n++;
 		memcpy(one, s + used, n);
