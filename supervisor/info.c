@@ -9,11 +9,18 @@
 #include <string.h>
 #include <unistd.h>
 
-void
-info_clear(struct info *i)
+static void
+free_texts(struct info *i)
 {
 	free(i->path);
 	free(i->reason);
+	i->path = i->reason = NULL;
+}
+
+void
+info_clear(struct info *i)
+{
+	free_texts(i);
 	memset(i, 0, sizeof(*i));
 }
 
@@ -41,7 +48,7 @@ info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg
 {
 	struct run_counts c;
 
-	info_clear(i);
+	free_texts(i);
 	run_count(r, &c);
 	i->path = xasprintf("%s/logs/%s", d->repo.state, r->id);
 	m->id = MSG_RUN_INFO;
@@ -78,9 +85,20 @@ info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg
 	};
 }
 
+/* Asked for t, which holds none. Counting slots goes over all tasks: once for all children of a parent. */
+static bool
+is_slot_free(struct info *i, const struct daemon *d, const struct task *t)
+{
+	if (t->parent == NULL || i->group != t->parent) {
+		i->group = t->parent;
+		i->slot_free = roster_slot_free(&d->runs, t);
+	}
+	return i->slot_free;
+}
+
 /* A queued task says what it waits for: every wait has a reason. */
 static char *
-wait_reason(const struct daemon *d, const struct task *t)
+wait_reason(struct info *i, const struct daemon *d, const struct task *t)
 {
 	const struct task *o;
 
@@ -91,7 +109,7 @@ wait_reason(const struct daemon *d, const struct task *t)
 		return xasprintf("waits for %s (%s)", o->id, o->title);
 	if (unit_holds_slot(&t->unit))
 		return NULL;
-	if (!roster_slot_free(&d->runs, t))
+	if (!is_slot_free(i, d, t))
 		return t->level == 1 ? xasprintf("waits for a free EM (limit %llu)",
 					   (unsigned long long)t->run->conf.max_ems)
 				     : xasprintf("waits for a free worker (limit %llu per EM)",
@@ -104,9 +122,9 @@ info_task(struct info *i, const struct daemon *d, const struct task *t, struct m
 {
 	char *dir = xasprintf("%s/logs/%s", d->repo.state, t->run->id);
 
-	info_clear(i);
+	free_texts(i);
 	i->path = taskid_log(dir, t->id);
-	i->reason = wait_reason(d, t);
+	i->reason = wait_reason(i, d, t);
 	free(dir);
 	m->id = MSG_TASK_INFO;
 	m->task_info = (struct msg_task_info){

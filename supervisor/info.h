@@ -7,14 +7,16 @@
 
 /*
  * Messages borrow from the model and from these buffers, so they are good until the next info_ call on the
- * same struct.
+ * same struct. One struct serves one walk over the model, which does not change meanwhile.
  */
 struct info {
 	char *path;
 	char *reason;
+	const struct task *group; /* the parent whose children were last looked at for a free slot ... */
+	bool slot_free;           /* ... and whether there is one: the same for all that wait for it */
 };
 
-void info_clear(struct info *i);
+void info_clear(struct info *i); /* also before another walk */
 void info_daemon(const struct daemon *d, struct msg *m);
 void info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg *m);
 void info_task(struct info *i, const struct daemon *d, const struct task *t, struct msg *m);
