@@ -153,6 +153,8 @@ tell_changes(struct daemon *d)
 	struct task *t;
 
 	TAILQ_FOREACH (r, &d->runs, entry) {
+		if (!r->changed) /* set with every task's */
+			continue;
 		TAILQ_FOREACH (t, &r->tasks, entry)
 			if (t->changed && t->level == 2 && t->unit.state == UNIT_NONE)
 				t->parent->changed = true;
@@ -169,6 +171,8 @@ clear_changes(struct daemon *d)
 	struct task *t;
 
 	TAILQ_FOREACH (r, &d->runs, entry) {
+		if (!r->changed)
+			continue;
 		r->changed = false;
 		TAILQ_FOREACH (t, &r->tasks, entry)
 			t->changed = false;
