@@ -133,8 +133,12 @@ on_accept(evutil_socket_t listen_fd, short what, void *arg)
 		.version = ORCH_VERSION,
 		.pid = (uint64_t)getpid(),
 		.heartbeat_ms = d->conf.heartbeat_ms}};
-	struct peer_cfg cfg = {
-	    .loop = &d->loop, .fd = fd, .self = WHO_ORCHD, .them = WHO_CTL, .ops = &client_ops};
+	struct peer_cfg cfg = {.loop = &d->loop,
+	    .fd = fd,
+	    .self = WHO_ORCHD,
+	    .them = WHO_CTL,
+	    .ops = &client_ops,
+	    .heartbeat_ms = (int64_t)d->conf.heartbeat_ms};
 	struct client *c;
 	uid_t uid;
 	pid_t pid;

@@ -46,6 +46,7 @@ struct daemon {
 	bool stopping;       /* TERM or SHUTDOWN: nothing new is started */
 	bool stop_now;       /* without grace */
 	bool finished;       /* the loop may end */
+	bool drain_marked;   /* also those that are not below us but carry our mark */
 	bool draining;       /* orphans of dead roles are being hunted */
 	bool commit_failing; /* said once */
 	bool is_init;        /* PID 1: strangers' orphans are not ours to kill */
@@ -92,7 +93,10 @@ bool spawn_any_process(const struct daemon *d);
 void drain_start(struct daemon *d);
 /* Kills what is left and feeds EMPTY to draining units when nothing is; true while something is left. */
 bool drain_step(struct daemon *d);
-/* At start: processes that carry our marker and belong to no adopted unit. */
+/*
+ * Also what carries our mark and belongs to no role that lives: at start, and when an adopted role has died,
+ * whose tree was never below us.
+ */
 void drain_leftovers(struct daemon *d);
 bool drain_descends_from_role(const struct daemon *d, pid_t pid);
 

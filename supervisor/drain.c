@@ -37,31 +37,6 @@ keep_child(void *arg, pid_t pid)
 	return d->is_init && !proc_has_env(pid, "ORCH_INSTANCE", d->repo.instance);
 }
 
-void
-drain_start(struct daemon *d)
-{
-	d->draining = true;
-	drain_step(d);
-}
-
-bool
-drain_step(struct daemon *d)
-{
-	struct run *r;
-	struct task *t;
-
-	if (!d->draining)
-		return false;
-	if (proc_kill_descendants(keep_child, d) > 0)
-		return true;
-	d->draining = false;
-	TAILQ_FOREACH (r, &d->runs, entry)
-		TAILQ_FOREACH (t, &r->tasks, entry)
-			if (t->unit.state == UNIT_DRAINING)
-				spawn_step(d, t, UNIT_EV_EMPTY, -1);
-	return d->draining;
-}
-
 bool
 drain_descends_from_role(const struct daemon *d, pid_t pid)
 {
@@ -98,12 +73,46 @@ kill_leftover(void *arg, pid_t pid)
 	return true;
 }
 
-void
-drain_leftovers(struct daemon *d)
+/* How many were alive. */
+static unsigned
+kill_marked(struct daemon *d)
 {
 	struct leftovers l = {.d = d};
 
 	proc_each(kill_leftover, &l);
 	if (l.count > 0)
-		log_warn("killed %u processes that an earlier orchd of this repository left behind", l.count);
+		log_warn("killed %u processes that a role of an earlier orchd left behind", l.count);
+	return l.count;
+}
+
+void
+drain_start(struct daemon *d)
+{
+	d->draining = true;
+	drain_step(d);
+}
+
+bool
+drain_step(struct daemon *d)
+{
+	struct run *r;
+	struct task *t;
+
+	if (!d->draining)
+		return false;
+	if (proc_kill_descendants(keep_child, d) > 0 || (d->drain_marked && kill_marked(d) > 0))
+		return true;
+	d->draining = d->drain_marked = false;
+	TAILQ_FOREACH (r, &d->runs, entry)
+		TAILQ_FOREACH (t, &r->tasks, entry)
+			if (t->unit.state == UNIT_DRAINING)
+				spawn_step(d, t, UNIT_EV_EMPTY, -1);
+	return d->draining;
+}
+
+void
+drain_leftovers(struct daemon *d)
+{
+	d->drain_marked = true;
+	drain_start(d);
 }

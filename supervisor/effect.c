@@ -187,6 +187,10 @@ effect_cancel_run(struct daemon *d, struct run *r, const char *reason)
 		return;
 	}
 	xreplace(&r->reason, reason);
+	if (r->director->unit.state == UNIT_PARKED) { /* it cannot clean up; orchctl clean will */
+		effect_end_run(d, r, RUN_CANCELLED, reason);
+		return;
+	}
 	if (r->director->peer != NULL) {
 		struct msg m = {.id = MSG_STOP, .stop = {.reason = reason, .cancelled = true}};
 
