@@ -115,6 +115,7 @@ e2e_begin(struct e2e *e, const char *arg, ...)
 {
 	const char *argv[ARGS_MAX + 1] = {"run", "-m", "Build it"};
 	int64_t deadline = clock_now_ms() + WAIT_MS;
+	bool detach = false;
 	va_list ap;
 
 	if (e->before == NULL)
@@ -122,6 +123,7 @@ e2e_begin(struct e2e *e, const char *arg, ...)
 	va_start(ap, arg);
 	for (size_t n = 3; arg != NULL; arg = va_arg(ap, const char *)) {
 		assert_true(n < ARGS_MAX);
+		detach |= strcmp(arg, "--detach") == 0;
 		argv[n++] = arg;
 		argv[n] = NULL;
 	}
@@ -135,6 +137,10 @@ e2e_begin(struct e2e *e, const char *arg, ...)
 		e->news = false;
 		if (loop_wait(&e->repo->loop, &e->news, deadline) != 0)
 			e2e_fail(e, "orchctl run is not accepted");
+	}
+	if (detach) {
+		assert_int_equal(e2e_end(e), 0);
+		forget_run(e);
 	}
 	e2e_follow(e);
 }

@@ -59,7 +59,7 @@ int e2e_ctl(struct e2e *e, struct ctlrun *r, const char *arg, ...) __attribute__
 /* The same, asserting status 0, for those who want nothing of it. */
 void e2e_ctl_ok(struct e2e *e, const char *arg, ...) __attribute__((sentinel));
 /* "orchctl run -m 'Build it'" with more arguments as a child; returns when orchd has accepted it, with the
- * events followed. */
+ * events followed. With --detach there is no child to wait for. */
 void e2e_begin(struct e2e *e, const char *arg, ...); /* up to NULL, which may be all */
 /* Waits for its end; its exit status. What it said is in e->run until the next begin or the teardown. */
 int e2e_end(struct e2e *e);
