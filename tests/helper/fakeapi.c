@@ -16,6 +16,7 @@
  * begin with # say nothing. A block ends at a line that is WORD.
  *
  *     match TEXT                   (may come more than once)
+ *     line TEXT                    like match, for a whole line
  *     reply [xN | forever]         a message of the model, made of
  *         text TEXT
  *         tool NAME <<WORD             tool_use; the block is its input, JSON

@@ -322,6 +322,7 @@ user_words(const json_t *body)
 
 	if (f == NULL)
 		abort();
+	fputc('\n', f); /* a first line, too, follows one */
 	json_array_foreach(json_object_get(body, "messages"), i, message)
 	{
 		const char *role = json_str(message, "role");

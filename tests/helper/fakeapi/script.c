@@ -84,16 +84,28 @@ new_step(struct line *l, const char *times)
 	return 0;
 }
 
+/* Takes over text. */
 static int
-do_match(struct line *l)
+add_match(struct script *s, char *text)
 {
-	struct script *s = l->script;
 	size_t n = strv_len((const char *const *)s->match);
 
 	s->match = xrealloc(s->match, (n + 2) * sizeof(*s->match));
-	s->match[n] = xstrdup(l->rest);
+	s->match[n] = text;
 	s->match[n + 1] = NULL;
 	return 0;
+}
+
+static int
+do_match(struct line *l)
+{
+	return add_match(l->script, xstrdup(l->rest));
+}
+
+static int
+do_line(struct line *l)
+{
+	return add_match(l->script, xasprintf("\n%s\n", l->rest));
 }
 
 static int
@@ -245,6 +257,7 @@ static const struct command {
 	int (*fn)(struct line *l);
 } commands[] = {
     {"match", true, false, false, do_match},
+    {"line", true, false, false, do_line},
     {"reply", false, false, false, do_reply},
     {"http", true, false, false, do_http},
     {"fault", true, false, false, do_fault},
