@@ -64,6 +64,7 @@ note_last(struct agent_record *r, const struct stream_event *ev)
 	    [STREAM_TOOL_END] = "a tool ended",
 	    [STREAM_RETRYING] = "retried its endpoint",
 	    [STREAM_RESULT] = "gave a result",
+	    [STREAM_LIMITED] = "reached its rate limit",
 	    [STREAM_OTHER] = NULL,
 	    [STREAM_GARBAGE] = "wrote something unreadable"};
 	bool tool = ev->kind == STREAM_TOOL || ev->kind == STREAM_TOOL_END;
@@ -111,14 +112,15 @@ on_exit_status(void *arg, pid_t pid, int status)
 /* Pipes. */
 
 static void
-write_log(struct attempt *a, const char *data, size_t size)
+on_line(void *arg, const char *line, size_t size)
 {
-	if (a->log_fd < 0 || a->log_size >= LOG_MAX)
+	struct attempt *a = arg;
+
+	if (a->log_fd < 0 || (off_t)size + 1 > LOG_MAX - a->log_size)
 		return;
-	if ((off_t)size > LOG_MAX - a->log_size)
-		size = (size_t)(LOG_MAX - a->log_size);
-	a->log_size += (off_t)size;
-	if (fd_write_all(a->log_fd, data, size) < 0) /* a full disk must not fail the attempt */
+	a->log_size += (off_t)size + 1;
+	/* a full disk must not fail the attempt */
+	if (fd_write_all(a->log_fd, line, size) < 0 || fd_write_all(a->log_fd, "\n", 1) < 0)
 		fd_close(&a->log_fd);
 }
 
@@ -155,7 +157,6 @@ read_some(struct attempt *a, int *fd, struct event **ev, bool is_err)
 		keep_stderr(&a->record, buf, (size_t)n);
 	} else {
 		a->record.last_ms = clock_now_ms();
-		write_log(a, buf, (size_t)n);
 		stream_feed(&a->record.stream, buf, (size_t)n);
 	}
 	return true;
@@ -366,6 +367,7 @@ drop_strings(struct agent_outcome *o)
 	xreplace(&o->reason, NULL);
 	xreplace(&o->text, NULL);
 	xreplace(&o->structured, NULL);
+	xreplace(&o->denied, NULL);
 }
 
 int
@@ -384,6 +386,7 @@ agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, s
 	a->prompt_left = strlen(s->prompt);
 	a->record.start_ms = a->record.last_ms = clock_now_ms();
 	stream_init(&a->record.stream, on_event, a);
+	a->record.stream.line_fn = on_line;
 	open_log(a);
 	rc = start(a, &why);
 	if (rc < 0) {
@@ -391,6 +394,8 @@ agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, s
 	} else {
 		run_to_end(a);
 		agent_judge(s, &a->record, o);
+		if (o->end != AGENT_OK && a->record.stopped != AGENT_STOP_CANCEL)
+			o->reason = agent_explain(s, &a->record, o->end, NULL);
 		if (a->record.stopped == AGENT_STOP_CANCEL) {
 			drop_strings(o);
 			rc = err_set(e, -ECANCELED, "the agent was stopped");

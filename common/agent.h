@@ -14,10 +14,33 @@
 #include "common/loop.h"
 #include "common/stream.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 enum agent_access { AGENT_READ_ONLY, AGENT_FULL };
+
+/* What a run's options say of the agents of one role. All may be zero. Strings are borrowed. */
+struct agent_options {
+	const char *model;         /* in the agent's own words */
+	uint64_t max_turns;        /* 0: no limit */
+	uint64_t max_musd;         /* thousandths of a USD; 0: no limit */
+	const char *allowed_tools; /* only these, in the agent's own words; NULL: what the access allows */
+	const json_t *args;        /* array of more arguments for the program */
+};
+
+/*
+ * How long the program may wait for its endpoint by itself. The worst silence is one wait for an answer and
+ * one inside it (a stalled stream is asked for again in one piece), and must end before silence_ms does: so
+ * every failure of an endpoint comes as a result with a reason, and the silence timeout is for what really
+ * hangs.
+ */
+struct agent_patience {
+	int64_t silence_ms; /* the silence timeout that fits */
+	int64_t answer_ms;  /* until an answer begins */
+	int64_t idle_ms;    /* inside an answer */
+	unsigned retries;
+};
 
 struct agent_spec {
 	const char *program;    /* conf agent */
@@ -26,10 +49,14 @@ struct agent_spec {
 	const char *const *env; /* from agent_env(); the scrubbed environment without HOME and TMPDIR */
 	const char *prompt;
 	enum agent_access access;
-	const char *json_schema; /* planning: structured output wanted; NULL */
-	const char *session;     /* a UUID: started with --session-id, or resumed */
+	struct agent_options options;
+	struct agent_patience patience; /* all zero: the program's own */
+	const char *json_schema;        /* planning: structured output wanted; NULL */
+	const char *session;            /* a UUID: started with --session-id, or resumed */
 	bool resume;
-	const char *log_path; /* raw stream, appended; at most 64 MiB per file; NULL: not kept */
+	const char *label;      /* whom it works for, in words: "25/em1/w2, attempt 2"; NULL */
+	const char *log_path;   /* its lines, appended; at most 64 MiB per file; NULL: not kept */
+	const char *debug_path; /* the program's own log, appended; NULL: none */
 	int64_t timeout_ms, silence_ms;
 	int64_t exit_grace_ms; /* how long it may live after its result; 0: 10 s */
 	int64_t term_grace_ms; /* between TERM and KILL; 0: 3 s */
@@ -37,24 +64,63 @@ struct agent_spec {
 	void *arg;
 };
 
+/* What whoever started an attempt does about its end. */
+enum agent_next {
+	AGENT_GO_ON,   /* use what it did */
+	AGENT_REPEAT,  /* it may do better: an attempt is used up */
+	AGENT_AFRESH,  /* its session is of no use any more: a new one may do better */
+	AGENT_WAIT,    /* not now: until o.until_ms; no attempt is used up */
+	AGENT_GIVE_UP, /* a person has to change something first */
+};
+
+/* E(NAME, name, next): how an attempt ended. */
+#define AGENT_ENDS(E)                                                                                        \
+	/* a result without error, and with structured output where a schema was given */                    \
+	E(OK, "ok", GO_ON)                                                                                   \
+	/* it said so, or its exit did */                                                                    \
+	E(FAILED, "failed", REPEAT)                                                                          \
+	/* ended without a result line */                                                                    \
+	E(NO_RESULT, "no-result", REPEAT)                                                                    \
+	/* a result, but no structured output where it was wanted */                                         \
+	E(NO_STRUCTURE, "no-structure", REPEAT)                                                              \
+	/* silence timeout */                                                                                \
+	E(SILENT, "silent", REPEAT)                                                                          \
+	/* total timeout */                                                                                  \
+	E(TIMEOUT, "timeout", REPEAT)                                                                        \
+	/* its endpoint cannot be reached, is overloaded or broken */                                        \
+	E(ENDPOINT, "endpoint", REPEAT)                                                                      \
+	/* its turns are used up; resumed, it goes on where it was */                                        \
+	E(MAX_TURNS, "max-turns", REPEAT)                                                                    \
+	/* resume: its session is not there */                                                               \
+	E(SESSION_GONE, "session-gone", AFRESH)                                                              \
+	/* what it has to send is more than the model or its endpoint takes */                               \
+	E(TOO_LONG, "too-long", AFRESH)                                                                      \
+	/* rate limit */                                                                                     \
+	E(LIMITED, "limited", WAIT)                                                                          \
+	/* its money is used up */                                                                           \
+	E(BUDGET, "budget", GIVE_UP)                                                                         \
+	/* no login, or the endpoint refuses it */                                                           \
+	E(AUTH, "auth", GIVE_UP)                                                                             \
+	/* program, its version, its configuration or its model */                                           \
+	E(CONFIG, "config", GIVE_UP)                                                                         \
+	/* exec failed */                                                                                    \
+	E(NOT_STARTED, "not-started", GIVE_UP)
+
 enum agent_end {
-	AGENT_OK,           /* a result without error, and with structured output where a schema was given */
-	AGENT_FAILED,       /* it said so, or its exit did */
-	AGENT_NO_RESULT,    /* ended without a result line */
-	AGENT_NO_STRUCTURE, /* result, but no structured output where it was wanted */
-	AGENT_SESSION_GONE, /* resume: its session is not there; start afresh */
-	AGENT_SILENT,       /* silence timeout */
-	AGENT_TIMEOUT,      /* total timeout */
-	AGENT_NOT_STARTED,  /* exec failed: do not repeat */
+#define E(NAME, name, next) AGENT_##NAME,
+	AGENT_ENDS(E)
+#undef E
 };
 
 struct agent_outcome {
 	enum agent_end end;
-	char *reason;      /* a paragraph: what it was doing, what was seen, what to do; NULL for AGENT_OK */
+	char *reason;      /* a paragraph: what was tried, what was seen, what to do; NULL for AGENT_OK */
 	char *text;        /* its final words; NULL */
 	char *structured;  /* JSON; NULL */
+	char *denied;      /* tools that it was not allowed to use: "Bash, Write"; NULL */
 	char session[128]; /* as the agent reported it; "" when it did not */
 	int status;
+	int64_t until_ms;                          /* AGENT_LIMITED: wall clock; 0: not known */
 	uint64_t cost_uusd, tokens_in, tokens_out; /* cumulative over its session */
 	bool has_usage;
 	int64_t duration_ms;
@@ -69,6 +135,7 @@ void agent_outcome_clear(struct agent_outcome *o);
 /* The TMPDIR that belongs to spec.home; whoever removes home removes it too. Caller frees. */
 char *agent_tmpdir(const char *home);
 const char *agent_end_name(enum agent_end end);
+enum agent_next agent_end_next(enum agent_end end);
 
 /*
  * The environment of agents and gates, complete but for HOME and TMPDIR: allow-listed variables of ours
@@ -78,6 +145,10 @@ const char *agent_end_name(enum agent_end end);
  * GIT_CEILING_DIRECTORIES is set to ceiling. Fresh vector (strv_free).
  */
 struct conf;
+void agent_patience(const struct conf *c, struct agent_patience *p);
+/* A word of extra arguments that would break how we call the program, or that an option of ours is for; NULL
+ * when there is none. */
+const char *agent_refused_arg(const json_t *args);
 char **agent_env(const struct conf *c, const char *ceiling, const char *const *extra);
 
 /* Checks that the program can be run. 0 or -errno with a sentence that says what to do. */

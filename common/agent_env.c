@@ -24,29 +24,47 @@ extern char **environ;
 
 /* What one kind of agent program wants to hear. Lists are NULL-terminated. */
 struct backend {
-	const char *argv[16];                  /* always */
-	const char *full[4];                   /* AGENT_FULL */
-	const char *read_only[12];             /* AGENT_READ_ONLY */
-	const char *session, *resume, *schema; /* options that take a value */
-	const char *env[12];                   /* unless the user says otherwise */
-	const char *root_env;                  /* without it root may not run unattended */
-	const char *gone;                      /* what it says when a session to resume is not there */
+	const char *argv[16];                                                        /* always */
+	const char *full[4];                                                         /* AGENT_FULL */
+	const char *read_only[12];                                                   /* AGENT_READ_ONLY */
+	const char *session, *resume, *schema, *model, *max_turns, *max_usd, *debug; /* take a value */
+	const char *allowed[4];  /* in place of full and read_only, when a value for its last is given */
+	const char *refused[32]; /* arguments that nobody else may give; each up to a = is compared */
+	const char *env[12];     /* unless the user says otherwise */
+	const char *answer_ms, *idle_ms, *retries; /* variables of struct agent_patience */
+	const char *root_env;                      /* without it root may not run unattended */
+	const char *gone;                          /* what it says when a session to resume is not there */
 };
 
 /* A repository's own settings, hooks and MCP servers stay out: they could send the key elsewhere. */
 static const struct backend claude = {
     .argv = {"-p", "--output-format", "stream-json", "--verbose", "--setting-sources", "user",
-	"--strict-mcp-config"},
+	"--strict-mcp-config",
+	"--include-partial-messages"}, /* else a long answer is minutes without a sign of life */
     .full = {"--dangerously-skip-permissions"},
     .read_only = {"--tools", "Read,Grep,Glob", "--allowedTools", "Read,Grep,Glob", "--permission-mode",
 	"default"}, /* unattended, the default mode denies whatever is not allowed */
     .session = "--session-id",
     .resume = "--resume",
     .schema = "--json-schema",
+    .model = "--model",
+    .max_turns = "--max-turns",
+    .max_usd = "--max-budget-usd",
+    .debug = "--debug-file",
+    .allowed = {"--permission-mode", "default", "--allowedTools"},
+    .refused = {"-p", "--print", "--output-format", "--input-format", "--verbose", "--setting-sources",
+	"--strict-mcp-config", "--session-id", "-r", "--resume", "-c", "--continue", "--fork-session",
+	"--no-session-persistence", "--json-schema", "--model", "--max-turns", "--max-budget-usd",
+	"--debug-file", "--include-partial-messages", "--allowedTools", "--allowed-tools",
+	"--permission-mode", "--dangerously-skip-permissions", "--bare", "--", "-v", "--version", "-h",
+	"--help"},
     .env = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "DISABLE_TELEMETRY=1", "DISABLE_ERROR_REPORTING=1",
 	"DISABLE_AUTOUPDATER=1",
 	"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS=1", /* else it holds the process for up to 600 s */
 	"CLAUDE_CODE_STARTUP_FAILURE_RESULTS=1"},
+    .answer_ms = "API_TIMEOUT_MS",
+    .idle_ms = "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS",
+    .retries = "CLAUDE_CODE_MAX_RETRIES",
     .root_env = "IS_SANDBOX=1",
     .gone = "No conversation found with session ID",
 };
@@ -59,12 +77,6 @@ static const char *const ours[] = {
     "ORCH_AGENT_*", "ORCH_INSTANCE", "ORCH_TASK", "ORCH_ROLE", "ORCH_TASK_KEY", NULL};
 static const char *const refused[] = {
     "GITHUB_TOKEN", "GH_TOKEN", "CLAUDE_CONFIGS", "CLAUDECODE*", "ORCH_*", "HOME", "TMPDIR", NULL};
-
-const char *
-agent_gone_text(void)
-{
-	return claude.gone;
-}
 
 /* The name of "NAME=value" is in the list; an entry that ends in * stands for all that begin so. */
 static bool
@@ -80,6 +92,56 @@ name_in(const char *const *list, const char *pair)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Defaults: the CLI's own 10 retries take 200 s and more of mere waiting, its 360 s for an answer to begin
+ * are longer than our silence timeout. 4 retries outlive a hiccup (8 s of backoff in all); a queue in front
+ * of a busy model is passed well within 120 s; an answer under way pings every few seconds, so 90 s of
+ * nothing are a dead connection. A server that takes requests and never answers then ends an attempt in 10
+ * minutes, with a result that says so, and its retries are seen meanwhile.
+ */
+#define ANSWER_MS 120000
+#define IDLE_MS 90000
+#define IDLE_MIN_MS 10000 /* the CLI takes anything below as that */
+#define RETRIES 4
+#define MARGIN_MS 30000 /* for what is not waiting */
+
+void
+agent_patience(const struct conf *c, struct agent_patience *p)
+{
+	int64_t silence = (int64_t)c->agent_silence_ms;
+
+	p->retries = RETRIES;
+	p->silence_ms = silence;
+	if (c->api_timeout_ms > 0) { /* what a person set is kept, and the silence made to fit */
+		p->answer_ms = (int64_t)c->api_timeout_ms;
+		p->idle_ms = IDLE_MS;
+		if (p->silence_ms < p->answer_ms + p->idle_ms + MARGIN_MS)
+			p->silence_ms = p->answer_ms + p->idle_ms + MARGIN_MS;
+		return;
+	}
+	p->answer_ms = silence * 2 / 5 < ANSWER_MS ? silence * 2 / 5 : ANSWER_MS;
+	p->idle_ms = silence * 3 / 10 < IDLE_MS ? silence * 3 / 10 : IDLE_MS;
+	if (p->idle_ms < IDLE_MIN_MS)
+		p->idle_ms = IDLE_MIN_MS;
+}
+
+const char *
+agent_refused_arg(const json_t *args)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach((json_t *)args, i,
+	    item) if (name_in(claude.refused, json_string_value(item))) return json_string_value(item);
+	return NULL;
+}
+
+const char *
+agent_gone_text(void)
+{
+	return claude.gone;
 }
 
 /* A vector that grows; room follows from the count. */
@@ -128,7 +190,7 @@ put_value(char ***v, size_t *n, const char *name, const char *value)
 char **
 agent_env(const struct conf *c, const char *ceiling, const char *const *extra)
 {
-	char **v = NULL, number[32];
+	char **v = NULL;
 	size_t n = 0;
 	const char *name;
 	json_t *value;
@@ -139,10 +201,6 @@ agent_env(const struct conf *c, const char *ceiling, const char *const *extra)
 			put_checked(&v, &n, environ[i]);
 	for (size_t i = 0; extra != NULL && extra[i] != NULL; i++)
 		put_checked(&v, &n, extra[i]);
-	if (c->api_timeout_ms > 0) {
-		snprintf(number, sizeof(number), "%llu", (unsigned long long)c->api_timeout_ms);
-		put_value(&v, &n, "API_TIMEOUT_MS", number);
-	}
 	json_object_foreach(c->agent_env, name, value)
 	{
 		char *pair = xasprintf("%s=%s", name, json_string_value(value));
@@ -233,18 +291,55 @@ push_option(char ***v, size_t *n, const char *option, const char *value)
 	push(v, n, xstrdup(value));
 }
 
+/* Where 0 is given it says nothing. */
+static void
+push_number(char ***v, size_t *n, const char *option, uint64_t value, uint64_t unit)
+{
+	char text[48];
+
+	if (value == 0)
+		return;
+	if (unit == 1)
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	else
+		snprintf(text, sizeof(text), "%llu.%03u", (unsigned long long)(value / unit),
+		    (unsigned)(value % unit));
+	push_option(v, n, option, text);
+}
+
 static char **
 make_argv(const struct agent_spec *s, char *program)
 {
 	char **v = NULL;
-	size_t n = 0;
+	size_t n = 0, i;
+	json_t *arg;
 
 	push(&v, &n, program);
 	push_list(&v, &n, claude.argv);
-	push_list(&v, &n, s->access == AGENT_FULL ? claude.full : claude.read_only);
+	if (s->options.allowed_tools != NULL) {
+		push_list(&v, &n, claude.allowed);
+		push(&v, &n, xstrdup(s->options.allowed_tools));
+	} else {
+		push_list(&v, &n, s->access == AGENT_FULL ? claude.full : claude.read_only);
+	}
 	push_option(&v, &n, s->resume ? claude.resume : claude.session, s->session);
 	push_option(&v, &n, claude.schema, s->json_schema);
+	push_option(&v, &n, claude.model, s->options.model);
+	push_number(&v, &n, claude.max_turns, s->options.max_turns, 1);
+	push_number(&v, &n, claude.max_usd, s->options.max_musd, 1000);
+	push_option(&v, &n, claude.debug, s->debug_path);
+	json_array_foreach((json_t *)s->options.args, i, arg) push(&v, &n, xstrdup(json_string_value(arg)));
 	return v;
+}
+
+/* Unless the user gave the variable a value of their own. */
+static void
+put_number(char ***v, size_t *n, const char *name, int64_t number)
+{
+	char *pair = xasprintf("%s=%lld", name, (long long)number);
+
+	put(v, n, pair, true);
+	free(pair);
 }
 
 static char **
@@ -257,6 +352,11 @@ make_env(const struct agent_spec *s, const char *home, const char *tmp)
 		put(&v, &n, s->env[i], false);
 	for (size_t i = 0; claude.env[i] != NULL; i++)
 		put(&v, &n, claude.env[i], true);
+	if (s->patience.answer_ms > 0) {
+		put_number(&v, &n, claude.answer_ms, s->patience.answer_ms);
+		put_number(&v, &n, claude.idle_ms, s->patience.idle_ms);
+		put_number(&v, &n, claude.retries, s->patience.retries);
+	}
 	if (s->access == AGENT_FULL && geteuid() == 0)
 		put(&v, &n, claude.root_env, false);
 	put_value(&v, &n, "HOME", home);

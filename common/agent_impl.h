@@ -33,8 +33,13 @@ struct agent_record {
  * -errno with a sentence. */
 int agent_prepare(const struct agent_spec *s, char ***argv, char ***env, struct err *e);
 
-/* Fills end, reason and what the result says. */
+/* Fills all of o but its reason. */
 void agent_judge(const struct agent_spec *s, const struct agent_record *r, struct agent_outcome *o);
+
+/* The paragraph about a bad end. probe: what a look at the endpoint found, a sentence; NULL: none was taken.
+ * Caller frees. */
+char *agent_explain(
+    const struct agent_spec *s, const struct agent_record *r, enum agent_end end, const char *probe);
 
 /* The text by which a program says that a session to resume is not there. */
 const char *agent_gone_text(void);

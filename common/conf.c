@@ -19,7 +19,7 @@
 
 #define SHOWN_MAX 60 /* bytes of a wrong value in a message */
 
-enum kind { KIND_u64, KIND_ms, KIND_str, KIND_cmd, KIND_map };
+enum kind { KIND_u64, KIND_ms, KIND_usd, KIND_str, KIND_cmd, KIND_map, KIND_args };
 
 struct option {
 	enum kind kind;
@@ -31,9 +31,11 @@ struct option {
 
 #define DEFAULT_u64(def) .number = (def)
 #define DEFAULT_ms(def) .number = (def)
+#define DEFAULT_usd(def) .number = (def)
 #define DEFAULT_str(def) .text = (def)
 #define DEFAULT_cmd(def) .text = (def)
 #define DEFAULT_map(def) .text = (def)
+#define DEFAULT_args(def) .text = (def)
 
 static const struct option options[] = {
 #define OPTION(k, f, flag_, env_, key_, def, min_, max_, help_)                                              \
@@ -75,15 +77,16 @@ json_of(const struct conf *c, const struct option *o)
 static bool
 is_number(const struct option *o)
 {
-	return o->kind == KIND_u64 || o->kind == KIND_ms;
+	return o->kind == KIND_u64 || o->kind == KIND_ms || o->kind == KIND_usd;
 }
 
+/* Kept in thousandths of what people give: seconds, USD. */
 static bool
-in_seconds(const struct option *o)
+in_thousandths(const struct option *o)
 {
 	size_t n = strlen(o->key);
 
-	return o->kind == KIND_ms && n > 2 && strcmp(o->key + n - 2, "_s") == 0;
+	return o->kind == KIND_usd || (o->kind == KIND_ms && n > 2 && strcmp(o->key + n - 2, "_s") == 0);
 }
 
 void
@@ -140,9 +143,10 @@ refuse_number(const struct option *o, const char *name, const char *given, struc
 {
 	char low[32], high[32], *shown = text_line(given, SHOWN_MAX);
 
-	if (in_seconds(o))
-		err_set(e, -EINVAL, "%s must be a number of seconds from %s to %s, not %s", name,
-		    conf_seconds_text(low, o->min), conf_seconds_text(high, o->max), shown);
+	if (in_thousandths(o))
+		err_set(e, -EINVAL, "%s must be a number of %s from %s to %s, not %s", name,
+		    o->kind == KIND_usd ? "USD" : "seconds", conf_seconds_text(low, o->min),
+		    conf_seconds_text(high, o->max), shown);
 	else
 		err_set(e, -EINVAL, "%s must be a whole number%s from %llu to %llu, not %s", name,
 		    o->kind == KIND_ms ? " of milliseconds" : "", (unsigned long long)o->min,
@@ -165,17 +169,25 @@ check_str(const struct option *o, const char *name, const char *value, struct er
 	return rc;
 }
 
+static int
+check_json(const struct option *o, const char *name, json_t *value, struct err *e)
+{
+	if (o->kind == KIND_map)
+		return conf_check_map(name, value, e);
+	return o->kind == KIND_cmd ? conf_check_cmd(name, value, e) : conf_check_args(name, value, e);
+}
+
 /* A flag's or a variable's value. */
 static int
 set_text(struct conf *c, const struct option *o, const char *name, const char *value, struct err *e)
 {
 	uint64_t number;
-	json_t *cmd;
+	json_t *given;
 	char *quoted;
 	int rc;
 
 	if (is_number(o)) {
-		if (conf_parse_number(value, in_seconds(o), &number) && number >= o->min &&
+		if (conf_parse_number(value, in_thousandths(o), &number) && number >= o->min &&
 		    number <= o->max) {
 			*number_of(c, o) = number;
 			return 0;
@@ -191,30 +203,31 @@ set_text(struct conf *c, const struct option *o, const char *name, const char *v
 			xreplace(text_of(c, o), value);
 		return rc;
 	}
-	cmd = json_string(value);
-	if (cmd == NULL)
+	given = o->kind == KIND_args ? conf_split_args(value) : json_string(value);
+	if (given == NULL)
 		return err_set(e, -EINVAL, "%s must be UTF-8 text", name);
-	rc = conf_check_cmd(name, cmd, e);
+	rc = check_json(o, name, given, e);
 	if (rc < 0) {
-		json_decref(cmd);
+		json_decref(given);
 		return rc;
 	}
 	json_decref(*json_of(c, o));
-	*json_of(c, o) = cmd;
+	*json_of(c, o) = given;
 	return 0;
 }
 
-/* A JSON number in the option's unit as ms or a count. frozen: in ms whatever the key says. */
+/* A JSON number in the option's unit as thousandths or a count. frozen: as it is kept, whatever the key says.
+ */
 static bool
 number_from_json(const struct option *o, const json_t *value, bool frozen, uint64_t *number)
 {
-	bool seconds = in_seconds(o) && !frozen;
-	double limit = seconds ? (double)o->max / 1000 : (double)o->max;
+	bool fine = in_thousandths(o) && !frozen;
+	double limit = fine ? (double)o->max / 1000 : (double)o->max;
 	double given = json_number_value(value);
 
-	if (!(json_is_integer(value) || (seconds && json_is_real(value))) || !(given >= 0 && given <= limit))
+	if (!(json_is_integer(value) || (fine && json_is_real(value))) || !(given >= 0 && given <= limit))
 		return false;
-	*number = seconds ? (uint64_t)(given * 1000 + 0.5) : (uint64_t)json_integer_value(value);
+	*number = fine ? (uint64_t)(given * 1000 + 0.5) : (uint64_t)json_integer_value(value);
 	return *number >= o->min && *number <= o->max;
 }
 
@@ -245,7 +258,7 @@ set_json(struct conf *c, const struct option *o, json_t *value, bool frozen, str
 			xreplace(text_of(c, o), json_string_value(value));
 		return rc;
 	}
-	rc = o->kind == KIND_cmd ? conf_check_cmd(name, value, e) : conf_check_map(name, value, e);
+	rc = check_json(o, name, value, e);
 	if (rc < 0)
 		return rc;
 	json_decref(*json_of(c, o));
@@ -466,6 +479,25 @@ conf_thaw(struct conf *c, const char *json, struct err *e)
 	}
 	json_decref(frozen);
 	return settle(c, &changed, rc);
+}
+
+/* The role's own value where it is given. */
+#define OF_ROLE(c, field, role)                                                                              \
+	((role) == CONF_DIRECTOR && (c)->field##_director  ? (c)->field##_director                           \
+	    : (role) == CONF_EM && (c)->field##_em         ? (c)->field##_em                                 \
+	    : (role) == CONF_WORKER && (c)->field##_worker ? (c)->field##_worker                             \
+							   : (c)->field)
+
+void
+conf_agent_options(const struct conf *c, enum conf_role role, struct agent_options *o)
+{
+	*o = (struct agent_options){
+	    .model = OF_ROLE(c, model, role),
+	    .max_turns = OF_ROLE(c, max_turns, role),
+	    .max_musd = OF_ROLE(c, max_musd, role),
+	    .allowed_tools = OF_ROLE(c, allowed_tools, role),
+	    .args = OF_ROLE(c, agent_args, role),
+	};
 }
 
 void

@@ -8,6 +8,7 @@
 #ifndef ORCH_COMMON_CONF_H
 #define ORCH_COMMON_CONF_H
 
+#include "common/agent.h"
 #include "common/err.h"
 
 #include <jansson.h>
@@ -17,9 +18,25 @@
 /*
  * OPTION(kind, field, flag, env, json key, default, min, max, help)
  * kinds: u64 (whole number in min..max), str, cmd (a string for /bin/sh -c, or an array: argv), map (object
- * of strings). Fields named *_ms are given in seconds with fractions in the flag, variable and file when the
- * json key ends in _s.
+ * of strings), usd (field in thousandths, given in USD with fractions), args (array of strings; words in a
+ * flag or variable). Fields named *_ms are given in seconds with fractions in the flag, variable and file
+ * when the json key ends in _s.
+ *
+ * PER_ROLE: an option of all agents, and after it one that stands for those of one role where it is given
+ * (not 0). These have no help of their own.
  */
+#define PER_ROLE(OPTION, kind, field, flag, env, key, max, help)                                             \
+	OPTION(kind, field, flag, env, key, CONF_UNSET_##kind, 0, max, help)                                 \
+	OPTION(kind, field##_director, flag "-director", env "_DIRECTOR", key "_director",                   \
+	    CONF_UNSET_##kind, 0, max, NULL)                                                                 \
+	OPTION(kind, field##_em, flag "-em", env "_EM", key "_em", CONF_UNSET_##kind, 0, max, NULL)          \
+	OPTION(kind, field##_worker, flag "-worker", env "_WORKER", key "_worker", CONF_UNSET_##kind, 0,     \
+	    max, NULL)
+#define CONF_UNSET_u64 0
+#define CONF_UNSET_usd 0
+#define CONF_UNSET_str NULL
+#define CONF_UNSET_args NULL
+
 #define CONF_OPTIONS(OPTION)                                                                                 \
 	OPTION(u64, max_ems, "--max-ems", "MAX_EMS", "max_ems", 3, 1, 64,                                    \
 	    "EMs (areas) at work at the same time")                                                          \
@@ -44,7 +61,17 @@
 	OPTION(ms, gate_timeout_ms, "--gate-timeout", "ORCH_GATE_TIMEOUT", "gate_timeout_s", 1800000, 100,   \
 	    604800000, "seconds a gate may take")                                                            \
 	OPTION(ms, api_timeout_ms, NULL, "API_TIMEOUT_MS", "api_timeout_ms", 0, 0, 604800000,                \
-	    "milliseconds the agent waits for its endpoint (0: the agent's own)")                            \
+	    "milliseconds the agent waits for an answer of its endpoint to begin (0: 120000)")               \
+	PER_ROLE(OPTION, str, model, "--model", "ORCH_MODEL", "model", 0,                                    \
+	    "the agents' model, in the agent's own words (by role: --model-director, -em, -worker)")         \
+	PER_ROLE(OPTION, u64, max_turns, "--max-turns", "ORCH_MAX_TURNS", "max_turns", 1000000,              \
+	    "turns an agent may take in one attempt (0: no limit; by role as --model)")                      \
+	PER_ROLE(OPTION, usd, max_musd, "--max-usd", "ORCH_MAX_USD", "max_usd", 1000000000,                  \
+	    "USD an agent may spend in one attempt (0: no limit; by role as --model)")                       \
+	PER_ROLE(OPTION, str, allowed_tools, "--allowed-tools", "ORCH_ALLOWED_TOOLS", "allowed_tools", 0,    \
+	    "the only tools an agent may use, as the agent names them (by role as --model)")                 \
+	PER_ROLE(OPTION, args, agent_args, "--agent-args", "ORCH_AGENT_ARGS", "agent_args", 0,               \
+	    "more arguments for the agent program (by role as --model)")                                     \
 	OPTION(ms, retry_delay_ms, "--retry-delay", "ORCH_RETRY_DELAY", "retry_delay_s", 2000, 0, 3600000,   \
 	    "seconds before a failed attempt is repeated; doubles")                                          \
 	OPTION(ms, heartbeat_ms, NULL, "ORCH_HEARTBEAT", "heartbeat_s", 5000, 50, 3600000,                   \
@@ -61,6 +88,8 @@ typedef uint64_t conf_kind_ms;
 typedef char *conf_kind_str;
 typedef json_t *conf_kind_cmd; /* NULL, a JSON string or a JSON array of strings */
 typedef json_t *conf_kind_map; /* NULL or an object of strings */
+typedef uint64_t conf_kind_usd;
+typedef json_t *conf_kind_args; /* NULL or an array of strings */
 
 struct conf {
 #define OPTION(kind, field, flag, env, key, def, min, max, help) conf_kind_##kind field;
@@ -95,7 +124,11 @@ char *conf_freeze(const struct conf *c);
  */
 int conf_thaw(struct conf *c, const char *json, struct err *e);
 
-/* Calls fn for every option, for --help. flag may be NULL. */
+/* What the options say of the agents of one role, the role's own before those of all. Borrowed from c. */
+enum conf_role { CONF_DIRECTOR, CONF_EM, CONF_WORKER };
+void conf_agent_options(const struct conf *c, enum conf_role role, struct agent_options *o);
+
+/* Calls fn for every option, for --help. flag may be NULL, and help of what stands for one role is. */
 void conf_each(
     void (*fn)(void *arg, const char *flag, const char *env, const char *key, const char *help), void *arg);
 

@@ -1,7 +1,9 @@
 /* conf_check: see conf_check.h. */
 #include "common/conf_check.h"
 
+#include "common/agent.h"
 #include "common/alloc.h"
+#include "common/json.h"
 #include "common/text.h"
 
 #include <ctype.h>
@@ -103,6 +105,53 @@ conf_check_cmd(const char *name, const json_t *value, struct err *e)
 	if (total > CMD_MAX)
 		return err_set(e, -EINVAL, "%s must be at most %d bytes long, not %zu", name, CMD_MAX, total);
 	return 0;
+}
+
+int
+conf_check_args(const char *name, const json_t *value, struct err *e)
+{
+	const char *refused;
+	size_t total = 0, i;
+	json_t *item;
+	char *shown;
+
+	if (!json_is_array(value))
+		return err_set(e, -EINVAL, "%s must be an array of strings", name);
+	json_array_foreach(value, i, item)
+	{
+		if (!json_is_string(item))
+			return err_set(e, -EINVAL, "%s must be an array of strings", name);
+		total += json_string_length(item) + 1;
+	}
+	if (total > CMD_MAX)
+		return err_set(e, -EINVAL, "%s must be at most %d bytes long, not %zu", name, CMD_MAX, total);
+	refused = agent_refused_arg(value);
+	if (refused == NULL)
+		return 0;
+	shown = text_line(refused, SHOWN_MAX);
+	err_set(e, -EINVAL, "%s must not hold %s: orch sets it itself, or has an option for it", name, shown);
+	free(shown);
+	return -EINVAL;
+}
+
+json_t *
+conf_split_args(const char *text)
+{
+	json_t *args =
+	    text[strspn(text, " ")] == '[' ? json_parse("arguments", text, strlen(text), NULL) : NULL;
+	size_t n;
+
+	if (args != NULL)
+		return args;
+	args = json_array();
+	for (text += strspn(text, " \t\n"); *text != '\0'; text += n + strspn(text + n, " \t\n")) {
+		n = strcspn(text, " \t\n");
+		if (json_array_append_new(args, json_stringn(text, n)) < 0) {
+			json_decref(args);
+			return NULL;
+		}
+	}
+	return args;
 }
 
 bool

@@ -25,6 +25,10 @@ const char *conf_seconds_text(char buf[32], uint64_t ms);
 int conf_check_str(const char *name, const char *value, struct err *e);
 /* A string, or an array of strings with the program's name first. */
 int conf_check_cmd(const char *name, const json_t *value, struct err *e);
+/* An array of strings, none of which would break how orch calls its agents. */
+int conf_check_args(const char *name, const json_t *value, struct err *e);
+/* The words of a text as such an array; a text that is a JSON array is taken as it is. NULL: not UTF-8. */
+json_t *conf_split_args(const char *text);
 /* An object of variables for the agents, and one of them. */
 int conf_check_map(const char *name, json_t *value, struct err *e);
 int conf_check_var(const char *name, const char *var, const json_t *value, struct err *e);

@@ -130,6 +130,35 @@ join_errors(const json_t *errors)
 	return all;
 }
 
+/* The tools that were denied, each once. */
+static char *
+join_denied(const json_t *denials)
+{
+	json_t *names = json_object(), *item;
+	char *all = NULL;
+	const char *key;
+	size_t i;
+
+	json_array_foreach((json_t *)denials, i, item)
+	{
+		char *name =
+		    text_line(json_str(item, "tool_name") != NULL ? json_str(item, "tool_name") : "", 60);
+
+		if (name[0] != '\0' && json_object_size(names) < 16)
+			json_object_set_new(names, name, json_null());
+		free(name);
+	}
+	json_object_foreach(names, key, item)
+	{
+		char *longer = xasprintf("%s%s%s", all != NULL ? all : "", all != NULL ? ", " : "", key);
+
+		free(all);
+		all = longer;
+	}
+	json_decref(names);
+	return all;
+}
+
 static void
 on_result(struct stream *s, const json_t *line)
 {
@@ -146,12 +175,17 @@ on_result(struct stream *s, const json_t *line)
 	xreplace(&r->terminal_reason, json_str(line, "terminal_reason"));
 	xreplace(&r->api_error, json_str(line, "api_error"));
 	xreplace(&r->api_error_type, json_str(line, "api_error_type"));
+	xreplace(&r->startup_failure, json_str(line, "startup_failure_reason"));
 	free(r->errors);
 	r->errors = join_errors(json_object_get(line, "errors"));
-	free(r->structured);
-	r->structured = structured != NULL && !json_is_null(structured) ? json_text(structured) : NULL;
+	if (structured != NULL && !json_is_null(structured)) {
+		free(r->structured);
+		r->structured = json_text(structured);
+	}
 	r->http_status = get_status(line, "api_error_status");
 	r->denials = (unsigned)json_array_size(json_object_get(line, "permission_denials"));
+	free(r->denied);
+	r->denied = join_denied(json_object_get(line, "permission_denials"));
 	r->turns = get_unsigned(line, "num_turns");
 	read_usage(r, line);
 	s->open_tools = 0;
@@ -217,11 +251,12 @@ on_tool_result(struct stream *s, bool subagent)
  * tool_result line must not switch off the silence timeout for good.
  */
 static void
-note_message(struct stream *s, const json_t *message)
+note_message(struct stream *s, const json_t *line)
 {
-	const char *id = json_str(message, "id");
+	const char *id = json_str(json_object_get(line, "message"), "id"), *word = json_str(line, "error");
 
 	s->last_attempt = 0;
+	strlcpy(s->api_word, word != NULL ? word : "", sizeof(s->api_word));
 	if (id == NULL || strncmp(id, s->message, sizeof(s->message) - 1) == 0)
 		return;
 	strlcpy(s->message, id, sizeof(s->message));
@@ -241,7 +276,7 @@ on_message(struct stream *s, const json_t *line, bool assistant)
 	json_t *block;
 
 	if (assistant && !subagent)
-		note_message(s, message);
+		note_message(s, line);
 	json_array_foreach((json_t *)blocks, i, block)
 	{
 		const char *type = json_str(block, "type");
@@ -260,6 +295,34 @@ on_message(struct stream *s, const json_t *line, bool assistant)
 		give(s, &alive);
 }
 
+/* For a sentence: one line. */
+static void
+copy_word(char *to, size_t size, const char *word)
+{
+	char *line = word != NULL ? text_line(word, size - 1) : NULL;
+
+	if (line != NULL)
+		strlcpy(to, line, size);
+	free(line);
+}
+
+/* A limit of the agent's login; most of these events only say how much of it is used. */
+static void
+on_limit(struct stream *s, const json_t *line)
+{
+	const json_t *info = json_object_get(line, "rate_limit_info");
+	const char *status = json_str(info, "status");
+	uint64_t reset_s = get_u64(info, "resetsAt");
+	struct stream_event ev = {.kind = STREAM_OTHER};
+
+	if (status != NULL && strcmp(status, "rejected") == 0) {
+		ev.kind = STREAM_LIMITED;
+		ev.text = json_str(info, "rateLimitType");
+		s->limited_until_ms = reset_s < 100000000000 ? (int64_t)reset_s * 1000 : 0;
+	}
+	give(s, &ev);
+}
+
 static void
 on_system(struct stream *s, const json_t *line)
 {
@@ -269,6 +332,8 @@ on_system(struct stream *s, const json_t *line)
 	if (subtype != NULL && strcmp(subtype, "init") == 0) {
 		ev.kind = STREAM_STARTED;
 		ev.session = s->session;
+		copy_word(s->model, sizeof(s->model), json_str(line, "model"));
+		copy_word(s->version, sizeof(s->version), json_str(line, "claude_code_version"));
 	} else if (subtype != NULL && strcmp(subtype, "api_retry") == 0) {
 		ev.kind = STREAM_RETRYING;
 		ev.attempt = get_u64(line, "attempt");
@@ -364,6 +429,8 @@ on_line(struct stream *s, char *text, size_t size)
 	type = json_str(line, "type");
 	if (type == NULL) {
 		give_garbage(s, line == NULL ? "not JSON" : "no type", text);
+		if (s->line_fn != NULL)
+			s->line_fn(s->arg, text, size);
 		json_decref(line);
 		return;
 	}
@@ -374,8 +441,12 @@ on_line(struct stream *s, char *text, size_t size)
 		on_message(s, line, type[0] == 'a');
 	else if (strcmp(type, "system") == 0)
 		on_system(s, line);
+	else if (strcmp(type, "rate_limit_event") == 0)
+		on_limit(s, line);
 	else
 		give(s, &alive);
+	if (s->line_fn != NULL && strcmp(type, "stream_event") != 0)
+		s->line_fn(s->arg, text, size);
 	json_decref(line);
 }
 
@@ -460,8 +531,10 @@ stream_clear(struct stream *s)
 	free(r->terminal_reason);
 	free(r->api_error);
 	free(r->api_error_type);
+	free(r->startup_failure);
 	free(r->errors);
 	free(r->structured);
+	free(r->denied);
 	free(s->line);
 	memset(s, 0, sizeof(*s));
 }

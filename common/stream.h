@@ -21,6 +21,7 @@ enum stream_kind {
 	STREAM_TOOL_END, /* tool_result */
 	STREAM_RETRYING, /* system/api_retry: attempt, max, delay_ms, http_status (0: none), error */
 	STREAM_RESULT,   /* result: see struct stream_result in the parser; may come more than once */
+	STREAM_LIMITED,  /* rate_limit_event that says rejected: text; see limited_until_ms */
 	STREAM_OTHER,    /* a known line that says nothing to us: the agent is alive */
 	STREAM_GARBAGE,  /* a line that is not JSON, or too long: text says which */
 };
@@ -38,10 +39,12 @@ struct stream_result {
 	bool present, is_error;
 	unsigned count; /* result lines seen */
 	char *subtype, *text, *session, *terminal_reason, *api_error, *api_error_type,
-	    *errors;      /* errors: joined by "; " */
-	int http_status;  /* api_error_status; 0: null */
-	char *structured; /* structured_output as JSON text; NULL when absent */
-	unsigned denials; /* permission_denials */
+	    *startup_failure; /* startup_failure_reason */
+	char *errors;         /* joined by "; " */
+	int http_status;      /* api_error_status; 0: null */
+	char *structured;     /* structured_output as JSON text, of the last result that had one; NULL */
+	unsigned denials;     /* permission_denials */
+	char *denied;         /* the names of the tools in them, each once: "Bash, Write"; NULL */
 	unsigned turns;
 	uint64_t cost_uusd;             /* total_cost_usd; cumulative over the session */
 	uint64_t tokens_in, tokens_out; /* sums over modelUsage (input + cache reads + cache writes; output),
@@ -57,6 +60,10 @@ struct stream {
 				tool that started the subagent is open as long as they */
 	int last_retry_status;
 	char last_tool[64];
+	char model[96], version[32]; /* as system/init gave them; "" */
+	char api_word[48];        /* the API's error that the agent wrote an answer of its own about, in the
+				     words of its SDK: "rate_limit", "authentication_failed" ...; "" */
+	int64_t limited_until_ms; /* wall clock: when the limit that refused it resets; 0: not said */
 	/* private */
 	char *line;
 	size_t used, room;
@@ -65,6 +72,12 @@ struct stream {
 	uint64_t last_attempt; /* of the last retry: long waits repeat it */
 	void (*fn)(void *arg, const struct stream_event *ev);
 	void *arg;
+
+	/*
+	 * Set after stream_init, or NULL: each line without its newline, repaired where it was no text, after
+	 * its events. Pieces of messages (stream_event) are left out: the whole message follows them.
+	 */
+	void (*line_fn)(void *arg, const char *line, size_t size);
 };
 
 void stream_init(struct stream *s, void (*fn)(void *arg, const struct stream_event *ev), void *arg);

@@ -2,6 +2,7 @@
 #include "proto/attempt.h"
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/taskid.h"
 #include "common/text.h"
@@ -13,6 +14,8 @@
 #include <string.h>
 
 #define DOING_MAX 200
+#define LIMIT_WAIT_MS 120000        /* where nobody says when a limit resets */
+#define LIMIT_WAIT_MAX_MS 691200000 /* 8 days: a weekly limit, and no nonsense */
 static const struct timeval progress_every = {.tv_usec = 250000};
 
 /* What is going on in the running attempt. */
@@ -102,12 +105,21 @@ on_event(void *arg, const struct stream_event *ev)
 	case STREAM_STARTED:
 		set_doing(w, xstrdup("thinking"));
 		break;
+	case STREAM_LIMITED:
+		set_doing(w, xstrdup("waiting for its rate limit"));
+		break;
 	case STREAM_TOOL_END:
 	case STREAM_RESULT:
 	case STREAM_OTHER:
 	case STREAM_GARBAGE:
 		break;
 	}
+}
+
+static enum conf_role
+conf_role(enum proto_who who)
+{
+	return who == WHO_DIRECTOR ? CONF_DIRECTOR : who == WHO_EM ? CONF_EM : CONF_WORKER;
 }
 
 static int
@@ -117,8 +129,10 @@ run_once(struct role *r, const struct attempt *a, const char *prompt, bool resum
 	const struct msg_assign *as = r->assign;
 	char *home = taskid_home(as->state_dir, as->task),
 	     *log_path = taskid_agent_log(as->log_dir, as->task);
+	char *debug_path = xasprintf("%s.debug", log_path),
+	     *label = xasprintf("%s, attempt %llu", as->task, (unsigned long long)as->attempt);
 	struct watch w = {.role = r};
-	const struct agent_spec spec = {
+	struct agent_spec spec = {
 	    .program = r->conf.agent,
 	    .cwd = a->cwd,
 	    .home = home,
@@ -128,14 +142,18 @@ run_once(struct role *r, const struct attempt *a, const char *prompt, bool resum
 	    .json_schema = a->json_schema,
 	    .session = r->session,
 	    .resume = resume,
+	    .label = label,
 	    .log_path = log_path,
+	    .debug_path = debug_path,
 	    .timeout_ms = (int64_t)r->conf.agent_timeout_ms,
-	    .silence_ms = (int64_t)r->conf.agent_silence_ms,
 	    .on_event = on_event,
 	    .arg = &w,
 	};
 	int rc;
 
+	conf_agent_options(&r->conf, conf_role(r->kind->who), &spec.options);
+	agent_patience(&r->conf, &spec.patience);
+	spec.silence_ms = spec.patience.silence_ms;
 	w.timer = evtimer_new(r->loop.base, on_timer, &w);
 	rc = agent_run(&r->loop, &spec, o, e);
 	if (rc == 0)
@@ -144,6 +162,8 @@ run_once(struct role *r, const struct attempt *a, const char *prompt, bool resum
 	free(w.doing);
 	free(home);
 	free(log_path);
+	free(debug_path);
+	free(label);
 	return rc;
 }
 
@@ -180,11 +200,9 @@ attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, st
 	memset(o, 0, sizeof(*o));
 	if (resume) {
 		rc = run_once(r, a, a->prompt, true, o, e);
-		if (rc < 0 || o->end != AGENT_SESSION_GONE)
+		if (rc < 0 || agent_end_next(o->end) != AGENT_AFRESH)
 			goto out;
-		log_info("session %s is gone: starting afresh", r->session);
-		link_event(
-		    r->link, "session", "the agent has lost its session %s: it starts afresh", r->session);
+		link_event(r->link, "session", "%s: the agent starts afresh", o->reason);
 		r->cost_uusd += o->cost_uusd;
 		r->tokens_in += o->tokens_in;
 		r->tokens_out += o->tokens_out;
@@ -204,14 +222,38 @@ out:
 	return rc;
 }
 
+/*
+ * When to look at a limit again. Not all agents at the same moment: up to a tenth, and ten seconds, later
+ * than it is said to reset.
+ */
+static uint64_t
+wait_until(int64_t until_ms)
+{
+	int64_t now = clock_wall_ms();
+	int64_t wait = until_ms > now ? until_ms - now : LIMIT_WAIT_MS;
+
+	if (wait > LIMIT_WAIT_MAX_MS)
+		wait = LIMIT_WAIT_MAX_MS;
+	return (uint64_t)(now + wait + arc4random_uniform((uint32_t)(wait / 10) + 10000));
+}
+
 int
 attempt_report(struct role *r, const struct agent_outcome *o, struct err *e)
 {
-	int rc;
+	int rc = 0;
 
-	if (o->end == AGENT_NOT_STARTED)
+	switch (agent_end_next(o->end)) {
+	case AGENT_WAIT:
+		rc = role_wait(r, wait_until(o->until_ms), o->reason, e);
+		break;
+	case AGENT_AFRESH: /* a new session of its own has ended so too */
+	case AGENT_GIVE_UP:
 		rc = role_fail(r, r->assign->task, o->reason, e);
-	else
+		break;
+	case AGENT_REPEAT:
+	case AGENT_GO_ON:
 		rc = role_attempt_failed(r, o->reason, e);
+		break;
+	}
 	return rc < 0 ? rc : ROLE_OVER;
 }

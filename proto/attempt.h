@@ -23,8 +23,10 @@ struct attempt {
  */
 int attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, struct err *e);
 
-/* Reports an outcome that is not AGENT_OK: ATTEMPT_FAILED, or FAIL where repeating is of no use. ROLE_OVER or
- * -errno. */
+/*
+ * Reports an outcome that is not AGENT_OK: ATTEMPT_FAILED, WAIT where only time is needed, or FAIL where
+ * repeating is of no use. ROLE_OVER or -errno.
+ */
 int attempt_report(struct role *r, const struct agent_outcome *o, struct err *e);
 
 #endif

@@ -240,6 +240,19 @@ role_rework(struct role *r, const char *task, const char *reason, const char *ev
 }
 
 int
+role_wait(struct role *r, uint64_t until_ms, const char *reason, struct err *e)
+{
+	char *why = words(reason, TEXT_MAX - 1);
+	const struct msg m = {.id = MSG_WAIT, .wait = {.until = until_ms, .reason = why}};
+	int rc;
+
+	log_info("waiting: %s", why);
+	rc = link_call(r->link, &m, NULL, e);
+	free(why);
+	return rc;
+}
+
+int
 role_attempt_failed(struct role *r, const char *reason, struct err *e)
 {
 	char *why = words(reason, TEXT_MAX - 1);

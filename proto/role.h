@@ -69,6 +69,8 @@ int role_note(struct role *r, const struct msg_note *note, struct err *e);
 int role_fail(struct role *r, const char *task, const char *reason, struct err *e);
 int role_rework(struct role *r, const char *task, const char *reason, const char *evidence,
     const char *merge_from, struct err *e);
+/* until_ms: wall clock. The process is ended after it, and another one started then. */
+int role_wait(struct role *r, uint64_t until_ms, const char *reason, struct err *e);
 int role_attempt_failed(struct role *r, const char *reason, struct err *e);
 
 /* The tip of a branch; -ENOENT (and no sentence) when there is no such branch. */

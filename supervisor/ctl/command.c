@@ -67,7 +67,7 @@ print_setting(void *arg, const char *flag, const char *env, const char *key, con
 	const struct command *c = arg;
 	bool everywhere = flag != NULL && (strcmp(flag, "--state-dir") == 0 || strcmp(flag, "--log") == 0);
 
-	if ((c->options & ARGS_conf) == 0 && !everywhere)
+	if (((c->options & ARGS_conf) == 0 && !everywhere) || help == NULL)
 		return;
 	printf(
 	    "  %-22s %-26s %s\n", flag == NULL ? "" : flag, env == NULL ? "" : env, key == NULL ? "" : key);

@@ -1,3 +1,4 @@
+/* clang-format off: the table below is one */
 /*
  * orch-test-agent: the scripted agent. Called exactly like "claude -p --output-format stream-json --verbose
  * ...", it reads its prompt from stdin to EOF, does what a script says, and writes the events that the real
@@ -15,28 +16,43 @@
  * the worktree; @/x is x in the script folder. At the end of the script a result is written (its text is the
  * last "say", or the plan) and it exits with 0.
  *
- *     say TEXT               assistant text
- *     plan <<END             structured output, the JSON in the block (needs --json-schema); as it is, if it
- * is JSON write PATH <<END       file := block; folders are made (tool Write) append PATH <<END      the same
- * at the file's end (tool Edit) delete PATH            removes a file (tool Bash) run COMMAND /bin/sh -c
- * COMMAND in a session of its own (tool Bash); a failure is only reported commit MESSAGE         git add -A,
- * git commit (tool Bash) branch NAME            git switch -C NAME (tool Bash) rmgit                  rm -rf
- * .git (tool Bash) tokens IN OUT USD      adds to the session's usage expect_prompt TEXT     fails when the
- * prompt does not hold TEXT; refuse_prompt: when it does expect_resumed         fails when this is not
- * --resume; expect_fresh: when it is touch PATH             makes a file, without any event: for tests that
- * wait for this agent wait_file PATH         a tool that is open until the file exists wait_ms N says nothing
- * for so long retry N MAX STATUS     system/api_retry (STATUS 0: no HTTP status) stderr TEXT            a
- * line on stderr garbage                lines that are no JSON, no UTF-8, cut, too deep flood N one text
- * event of N bytes stray PATH             leaves a process in a session of its own that sleeps and keeps
- * stdout open; pid in PATH ignore_term            SIGTERM does nothing from here on result TEXT            a
- * result now; the script goes on linger                 at the end: the result, then it stays noresult at the
- * end: no result, exit 0 hang                   silence for ever busy                   silence for ever, in
- * an open tool error TEXT             a result with is_error, exit 1; api_error STATUS TEXT: with an HTTP
- * status exit N                 exits at once, without a result
+ *     say TEXT              assistant text
+ *     plan <<END            structured output, the JSON in the block (needs --json-schema); as it is, if it
+ *                           is JSON
+ *     write PATH <<END      file := block; folders are made (tool Write)
+ *     append PATH <<END     the same at the file's end (tool Edit)
+ *     delete PATH           removes a file (tool Bash)
+ *     run COMMAND           /bin/sh -c COMMAND in a session of its own (tool Bash); a failure is only
+ *                           reported
+ *     commit MESSAGE        git add -A, git commit (tool Bash)
+ *     branch NAME           git switch -C NAME (tool Bash)
+ *     rmgit                 rm -rf .git (tool Bash)
+ *     tokens IN OUT USD     adds to the session's usage
+ *     expect_prompt TEXT    fails when the prompt does not hold TEXT; refuse_prompt: when it does
+ *     expect_resumed        fails when this is not --resume; expect_fresh: when it is
+ *     touch PATH            makes a file, without any event: for tests that wait for this agent
+ *     wait_file PATH        a tool that is open until the file exists
+ *     wait_ms N             says nothing for so long
+ *     retry N MAX STATUS    system/api_retry (STATUS 0: no HTTP status)
+ *     stderr TEXT           a line on stderr
+ *     raw <<END             the block's lines on stdout, as they are
+ *     garbage               lines that are no JSON, no UTF-8, cut, too deep
+ *     flood N               one text event of N bytes
+ *     stray PATH            leaves a process in a session of its own that sleeps and keeps stdout open; pid
+ *                           in PATH
+ *     ignore_term           SIGTERM does nothing from here on
+ *     result TEXT           a result now; the script goes on
+ *     linger                at the end: the result, then it stays
+ *     noresult              at the end: no result, exit 0
+ *     hang                  silence for ever
+ *     busy                  silence for ever, in an open tool
+ *     error TEXT            a result with is_error, exit 1; api_error STATUS TEXT: with an HTTP status
+ *     exit N                exits at once, without a result
  *
  * With read-only tools (--tools) write, append, delete, run, commit, branch and rmgit are denied like the
  * real ones.
  */
+/* clang-format on */
 #include "tests/helper/agent/agent.h"
 
 #include "common/alloc.h"
@@ -235,7 +251,8 @@ parse_options(struct agent *a, int argc, char **argv)
 			a->print = true;
 		else if (strcmp(o, "--verbose") == 0)
 			a->verbose = true;
-		else if (strcmp(o, "--strict-mcp-config") == 0)
+		else if (strcmp(o, "--strict-mcp-config") == 0 ||
+			 strcmp(o, "--include-partial-messages") == 0)
 			continue;
 		else if (strcmp(o, "--dangerously-skip-permissions") == 0)
 			a->skip_permissions = true;
@@ -253,7 +270,7 @@ parse_options(struct agent *a, int argc, char **argv)
 		else if (strcmp(o, "--setting-sources") == 0 || strcmp(o, "--permission-mode") == 0 ||
 			 strcmp(o, "--allowedTools") == 0 || strcmp(o, "--disallowedTools") == 0 ||
 			 strcmp(o, "--model") == 0 || strcmp(o, "--max-turns") == 0 ||
-			 strcmp(o, "--debug-file") == 0)
+			 strcmp(o, "--max-budget-usd") == 0 || strcmp(o, "--debug-file") == 0)
 			value_of(argc, argv, &i);
 		else
 			usage("error: unknown option '%s'", o);

@@ -94,7 +94,6 @@ test_strength(void **state)
 
 	(void)state;
 	conf_init(&c);
-	c.api_timeout_ms = 30000;
 	c.agent_env = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "ANTHROPIC_API_KEY", "sk-test-dummy-2", "EMPTY",
 	    "", "GITHUB_TOKEN", "sk-test-dummy", "ORCH_STATE_DIR", "/x", "ORCH_AGENT_X", "1", "HOME", "/x");
 	env = agent_env(&c, "/c", extra);
@@ -102,7 +101,6 @@ test_strength(void **state)
 	assert_string_equal(value_of(env, "ORCH_ROLE"), "worker");
 	assert_string_equal(value_of(env, "ORCH_TASK_KEY"), "core.parser");
 	assert_string_equal(value_of(env, "ANTHROPIC_API_KEY"), "sk-test-dummy-2");
-	assert_string_equal(value_of(env, "API_TIMEOUT_MS"), "30000");
 	assert_string_equal(value_of(env, "EMPTY"), "");
 	assert_string_equal(value_of(env, "ORCH_AGENT_X"), "1");
 	assert_null(value_of(env, "GITHUB_TOKEN"));

@@ -77,6 +77,10 @@ static const struct {
     {"{\"max_ems\": null}", "max_ems must be a whole number from 1 to 64, not null"},
     {"{\"gate_timeout_s\": 0}", "gate_timeout_s must be a number of seconds from 0.1 to 604800, not 0"},
     {"{\"gate_timeout_s\": 1e30}", "gate_timeout_s must be a number of seconds from 0.1 to 604800, not 1e30"},
+    {"{\"agent_args\": [\"--output-format=text\"]}",
+	"agent_args must not hold --output-format=text: orch sets it itself, or has an option for it"},
+    {"{\"agent_args_em\": \"-x\"}", "agent_args_em must be an array of strings"},
+    {"{\"max_usd\": -1}", "max_usd must be a number of USD from 0 to 1000000, not -1"},
     {"{\"api_timeout_ms\": 0.5}",
 	"api_timeout_ms must be a whole number of milliseconds from 0 to 604800000, not 0.5"},
     {"{\"agent\": 1}", "agent must be a string"},
@@ -289,11 +293,49 @@ frozen_form_thaws(void **state)
 static void
 count(void *arg, const char *flag, const char *env, const char *key, const char *help)
 {
-	(void)flag;
 	(void)env;
 	assert_non_null(key);
-	assert_true(strlen(help) > 0);
+	if (help == NULL)
+		assert_true(strstr(flag, "-director") || strstr(flag, "-em") || strstr(flag, "-worker"));
+	else
+		assert_true(strlen(help) > 0);
 	++*(int *)arg;
+}
+
+static void
+roles_go_before_all(void **state)
+{
+	static const char file[] = "{\"model\": \"opus\", \"model_em\": \"sonnet\", \"max_usd\": 2.5, "
+				   "\"max_usd_worker\": 0.125, \"agent_args\": [\"--add-dir\", \"/a b\"]}";
+	const char *const argv[] = {"--model-worker=haiku", "--agent-args-em=--effort high"};
+	struct agent_options o;
+	struct conf c, again;
+	struct err e = {""};
+	char *frozen;
+	int i = 0;
+
+	(void)state;
+	conf_init(&c);
+	assert_int_equal(from_file(&c, file, &e), 0);
+	assert_int_equal(conf_from_flag(&c, 2, (char *const *)argv, &i, &e), 1);
+	assert_int_equal(conf_from_flag(&c, 2, (char *const *)argv, &i, &e), 1);
+	frozen = conf_freeze(&c);
+	conf_init(&again);
+	assert_int_equal(conf_thaw(&again, frozen, &e), 0);
+	conf_agent_options(&again, CONF_DIRECTOR, &o);
+	assert_string_equal(o.model, "opus");
+	assert_int_equal(o.max_musd, 2500);
+	assert_string_equal(json_string_value(json_array_get(o.args, 1)), "/a b");
+	conf_agent_options(&again, CONF_EM, &o);
+	assert_string_equal(o.model, "sonnet");
+	assert_string_equal(json_string_value(json_array_get(o.args, 0)), "--effort");
+	conf_agent_options(&again, CONF_WORKER, &o);
+	assert_string_equal(o.model, "haiku");
+	assert_int_equal(o.max_musd, 125);
+	assert_null(o.allowed_tools);
+	free(frozen);
+	conf_clear(&again);
+	conf_clear(&c);
 }
 
 static void
@@ -322,6 +364,7 @@ main(void)
 	    cmocka_unit_test(seconds_take_fractions),
 	    cmocka_unit_test(environment_is_read),
 	    cmocka_unit_test(frozen_form_thaws),
+	    cmocka_unit_test(roles_go_before_all),
 	    cmocka_unit_test(help_has_every_option),
 	};
 

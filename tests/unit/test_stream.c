@@ -20,7 +20,7 @@ static void
 on_event(void *arg, const struct stream_event *ev)
 {
 	static const char *const names[] = {
-	    "started", "text", "tool", "tool-end", "retrying", "result", "other", "garbage"};
+	    "started", "text", "tool", "tool-end", "retrying", "result", "limited", "other", "garbage"};
 	struct seen *s = arg;
 	size_t n = strlen(s->text);
 
@@ -291,8 +291,8 @@ test_errors(void **state)
 	stream_clear(&s);
 }
 
-/* The last result wins; usage is cumulative, and a failure at start-up, which knows none, does not reset it.
- */
+/* The last result wins; but a turn after the answer does not take it back, usage is cumulative, and a failure
+ * at start-up, which knows none, does not reset it. */
 static void
 test_several_results(void **state)
 {
@@ -306,7 +306,7 @@ test_several_results(void **state)
 	assert_int_equal(s.result.count, 2);
 	assert_true(s.result.is_error);
 	assert_null(s.result.text);
-	assert_null(s.result.structured);
+	assert_non_null(s.result.structured);
 	assert_int_equal(s.result.denials, 0);
 	assert_int_equal(s.result.tokens_in, 111);
 	stream_clear(&s);

@@ -402,6 +402,16 @@ do_api_error(struct agent *a)
 }
 
 static void
+do_raw(struct agent *a)
+{
+	size_t size = strlen(a->block);
+
+	while (size > 0 && a->block[size - 1] == '\n')
+		size--;
+	put_line(a->block, size);
+}
+
+static void
 do_exit(struct agent *a)
 {
 	(void)a;
@@ -428,6 +438,7 @@ const struct command agent_commands[] = {
     {"wait_ms", true, false, do_wait_ms},
     {"retry", true, false, do_retry},
     {"stderr", true, false, do_stderr},
+    {"raw", false, true, do_raw},
     {"garbage", false, false, do_garbage},
     {"flood", true, false, do_flood},
     {"stray", true, false, do_stray},
