@@ -182,15 +182,11 @@ tell_pressure(struct peer *p)
 	p->busy--;
 }
 
+/* As much as the socket takes; the rest when it can take more. */
 static void
-on_writable(evutil_socket_t fd, short what, void *arg)
+write_some(struct peer *p)
 {
-	struct peer *p = arg;
-
-	(void)what;
-	if (p->ended)
-		return;
-	if (evbuffer_get_length(p->out) > 0 && evbuffer_write(p->out, fd) < 0 && errno != EAGAIN &&
+	if (evbuffer_get_length(p->out) > 0 && evbuffer_write(p->out, p->cfg.fd) < 0 && errno != EAGAIN &&
 	    errno != EINTR) {
 		/* What they sent before they left is still to be read: the end comes with the EOF. */
 		p->mute = true;
@@ -198,7 +194,19 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (evbuffer_get_length(p->out) > 0)
 		event_add(p->writable, NULL);
-	else if (p->closing && evbuffer_get_length(p->held) == 0)
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *p = arg;
+
+	(void)fd;
+	(void)what;
+	if (p->ended)
+		return;
+	write_some(p);
+	if (evbuffer_get_length(p->out) == 0 && p->closing && evbuffer_get_length(p->held) == 0)
 		end(p);
 	tell_pressure(p);
 }
@@ -490,7 +498,13 @@ void
 peer_uncork(struct peer *p)
 {
 	p->corked = false;
+	if (evbuffer_get_length(p->held) == 0 && !p->closing)
+		return;
 	evbuffer_add_buffer(p->out, p->held);
+	/* Written at once: this comes between two turns of the loop, and a turn only to write costs as much
+	 * as the message. */
+	if (!p->ended && !p->closing && !event_pending(p->writable, EV_WRITE, NULL))
+		write_some(p);
 	if (evbuffer_get_length(p->out) > 0 || p->closing)
 		kick(p);
 }
