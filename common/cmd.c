@@ -25,8 +25,8 @@
 struct sink {
 	int fd;
 	struct event *ev;
-	char *data;
-	size_t size, max;
+	char *data; /* grows as it fills; one byte more than room */
+	size_t size, room, max;
 	bool keep_tail, truncated;
 };
 
@@ -42,11 +42,24 @@ struct running {
 	int status;
 };
 
+/* Room for n more bytes, or up to the limit. */
+static void
+sink_grow(struct sink *k, size_t n)
+{
+	size_t want = n < k->max - k->size ? k->size + n : k->max;
+
+	if (want <= k->room)
+		return;
+	k->room = want < k->max / 2 ? want * 2 : k->max;
+	k->data = xrealloc(k->data, k->room + 1);
+}
+
 static void
 sink_add(struct sink *k, const char *data, size_t n)
 {
 	size_t room = k->max - k->size;
 
+	sink_grow(k, n);
 	if (n > room)
 		k->truncated = true;
 	if (!k->keep_tail) {
@@ -109,7 +122,7 @@ sink_open(struct sink *k, struct loop *l, size_t max, bool keep_tail, int *write
 	*write_end = fds[1];
 	k->max = max;
 	k->keep_tail = keep_tail;
-	k->data = xmalloc(max + 1);
+	k->data = xmalloc(1);
 	k->ev = event_new(l->base, k->fd, EV_READ | EV_PERSIST, on_readable, k);
 	event_add(k->ev, NULL);
 	return 0;
