@@ -25,10 +25,10 @@ static char *
 demo_text(const char *name)
 {
 	char *path = xasprintf(SCRIPTS "/%s", name), *text = NULL;
+	int rc = fd_read_file(path, 1 << 20, &text, NULL);
 
-	fd_read_file(path, 1 << 20, &text, NULL);
 	free(path);
-	return text;
+	return rc == 0 ? text : NULL;
 }
 
 /* Copies the block that ends at a line "EOF" and returns what follows it. */
@@ -102,9 +102,11 @@ write_script(const char *name, const char *who, const char *title)
 static json_t *
 plan_of(const char *name)
 {
-	char *text = demo_text(name), *from = strstr(text, "plan <<EOF\n"), *to;
+	char *text = demo_text(name), *from, *to;
 	json_t *plan;
 
+	assert_non_null(text);
+	from = strstr(text, "plan <<EOF\n");
 	assert_non_null(from);
 	from += strlen("plan <<EOF\n");
 	to = strstr(from, "\nEOF");
