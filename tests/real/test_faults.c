@@ -64,6 +64,13 @@ as_root_without_sandbox(struct real *f)
 }
 
 static void
+by_default_mode(struct real *f)
+{
+	f->spec.access = AGENT_READ_ONLY;
+	wrap(f, "", "--tools Bash");
+}
+
+static void
 two_turns(struct real *f)
 {
 	wrap(f, "", "--max-turns 2");
@@ -120,6 +127,24 @@ short_of_time(struct real *f)
 }
 
 static const struct row rows[] = {
+    /* Those that end well, for the streams they give. */
+    {"text", "reply\nusage 1200 34\ntext Hello.\n", {NULL}, NULL, AGENT_OK, {NULL}, 10000},
+    {"tools",
+	"reply\ntext Writing \xc3\xa9.\nwrite a.txt <<END\none\nEND\nbash cat a.txt; printf "
+	"'\\000\\377\\033[1m'; false\n"
+	"reply\ntool Read <<END\n{\"file_path\":\"none\"}\nEND\nreply\ntext Done.\n",
+	{NULL}, NULL, AGENT_OK, {NULL}, 15000},
+    {"plan",
+	"reply\ntext Looking.\ntool Glob <<END\n{\"pattern\":\"*\"}\nEND\nbash true\n"
+	"reply\nstructured <<END\n{\"summary\":\"It is all there.\"}\nEND\n",
+	{NULL}, with_schema, AGENT_OK, {NULL}, 15000},
+    {"subagent",
+	"reply\ntool Agent <<END\n{\"description\":\"Look\",\"prompt\":\"Look around.\","
+	"\"subagent_type\":\"general-purpose\"}\nEND\n"
+	"reply\nbash true\nreply\ntext Nothing here.\nreply\ntext It found nothing.\n",
+	{NULL}, NULL, AGENT_OK, {NULL}, 15000},
+    {"denied", "reply\nbash touch planted\nreply\ntext I may not.\n", {NULL}, by_default_mode, AGENT_OK,
+	{NULL}, 10000},
     {"not-logged-in", ok, {"ANTHROPIC_API_KEY="}, NULL, AGENT_FAILED, {"Not logged in", NULL}, 10000},
     {"401", "http 401 forever\nmessage invalid x-api-key\n", {HASTY}, NULL, AGENT_FAILED,
 	{"401", "Invalid API key", "key"}, 10000},
