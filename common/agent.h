@@ -142,14 +142,18 @@ enum agent_next agent_end_next(enum agent_end end);
  * (PATH, LANG, LC_*, TZ, TERM, USER, LOGNAME, SHELL, proxies, SSL_CERT_*), then extra ("NAME=value",
  * NULL-terminated, may be NULL), then conf's agent_env. Never GITHUB_TOKEN, GH_TOKEN, CLAUDE_CONFIGS,
  * CLAUDECODE*, ORCH_* but ORCH_AGENT_*, ORCH_INSTANCE, ORCH_TASK, ORCH_TASK_KEY, ORCH_ROLE.
- * GIT_CEILING_DIRECTORIES is set to ceiling. Fresh vector (strv_free).
+ * GIT_CEILING_DIRECTORIES is set to ceiling. Fresh vector (configs_wipe_strv where keys are in it).
+ *
+ * keys: the variables of an API configuration, or NULL: the one place where a key enters an environment. They
+ * come last and win; with them, no option of the run may say where the key goes (ANTHROPIC_*).
  */
 struct conf;
 void agent_patience(const struct conf *c, struct agent_patience *p);
 /* A word of extra arguments that would break how we call the program, or that an option of ours is for; NULL
  * when there is none. */
 const char *agent_refused_arg(const json_t *args);
-char **agent_env(const struct conf *c, const char *ceiling, const char *const *extra);
+char **agent_env(
+    const struct conf *c, const char *ceiling, const char *const *extra, const char *const *keys);
 
 /* Checks that the program can be run. 0 or -errno with a sentence that says what to do. */
 int agent_check(const char *program, struct err *e);

@@ -188,7 +188,7 @@ put_value(char ***v, size_t *n, const char *name, const char *value)
 }
 
 char **
-agent_env(const struct conf *c, const char *ceiling, const char *const *extra)
+agent_env(const struct conf *c, const char *ceiling, const char *const *extra, const char *const *keys)
 {
 	char **v = NULL;
 	size_t n = 0;
@@ -203,11 +203,16 @@ agent_env(const struct conf *c, const char *ceiling, const char *const *extra)
 		put_checked(&v, &n, extra[i]);
 	json_object_foreach(c->agent_env, name, value)
 	{
-		char *pair = xasprintf("%s=%s", name, json_string_value(value));
+		char *pair;
 
+		if (keys != NULL && strncmp(name, "ANTHROPIC_", 10) == 0)
+			continue;
+		pair = xasprintf("%s=%s", name, json_string_value(value));
 		put_checked(&v, &n, pair);
 		free(pair);
 	}
+	for (size_t i = 0; keys != NULL && keys[i] != NULL; i++)
+		put_checked(&v, &n, keys[i]);
 	if (ceiling != NULL)
 		put_value(&v, &n, "GIT_CEILING_DIRECTORIES", ceiling);
 	return v;

@@ -2,6 +2,8 @@
  * not mix. */
 #include "common/log.h"
 
+#include "common/redact.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static const char *log_name = "orch";
 static enum log_level log_level = LOG_LEVEL_INFO;
+static const struct redact *log_secrets;
 
 void
 log_init(const char *name)
@@ -29,6 +32,26 @@ void
 log_set_level(enum log_level level)
 {
 	log_level = level;
+}
+
+void
+log_set_redact(const struct redact *r)
+{
+	log_secrets = r;
+}
+
+/* A line that holds a secret is made anew without it, and cut where it gets longer than the buffer. */
+static size_t
+take_secrets(char *line, size_t n, size_t room)
+{
+	char *clean = redact_text(log_secrets, line, n, &n);
+
+	if (clean == NULL)
+		return n;
+	n = n < room ? n : room;
+	memcpy(line, clean, n);
+	free(clean);
+	return n;
 }
 
 int
@@ -58,6 +81,7 @@ static void __attribute__((format(printf, 2, 0))) log_line(enum log_level level,
 	w = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
 	if (w > 0)
 		n += (size_t)w < sizeof(line) - n - 1 ? (size_t)w : sizeof(line) - n - 2;
+	n = take_secrets(line, n, sizeof(line) - 1);
 	/* Untrusted text must not forge a second log line. */
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)line[i] < ' ' && line[i] != '\t')

@@ -13,6 +13,9 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 /* name is kept, not copied. Reads the level from ORCH_LOG (error, warn, info, debug; default info). */
 void log_init(const char *name);
 void log_set_level(enum log_level);
+/* What no line may hold; borrowed until it is set again. NULL: nothing. */
+struct redact;
+void log_set_redact(const struct redact *r);
 /* Returns -1 for an unknown name. */
 int log_level_parse(const char *name);
 

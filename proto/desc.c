@@ -2,7 +2,14 @@
 #include "proto/desc.h"
 
 /* A function each, because offsetof needs the struct's name where the field rows do not have it. */
-#define F(kind, name, need, max) {#name, sizeof(#name) - 1, KIND_##kind, need, offsetof(self, name), max},
+#define SECRET_u64 false
+#define SECRET_i64 false
+#define SECRET_bool false
+#define SECRET_str false
+#define SECRET_blob false
+#define SECRET_secret true
+#define F(kind, name, need, max)                                                                             \
+	{#name, sizeof(#name) - 1, KIND_##kind, need, offsetof(self, name), max, SECRET_##kind},
 #define M(id, NAME, name, from, to)                                                                          \
 	static const struct desc *desc_##name(void)                                                          \
 	{                                                                                                    \

@@ -10,7 +10,8 @@
 
 #define DESC_FIELDS_MAX 64
 
-enum kind { KIND_u64, KIND_i64, KIND_bool, KIND_str, KIND_blob };
+/* A secret is a str that is never printed. */
+enum kind { KIND_u64, KIND_i64, KIND_bool, KIND_str, KIND_blob, KIND_secret = KIND_str };
 enum need { OPT, REQ };
 
 struct field {
@@ -20,6 +21,7 @@ struct field {
 	enum need need;
 	size_t offset; /* in the message's own struct */
 	size_t max;    /* bytes; str and blob */
+	bool secret;
 };
 
 struct desc {

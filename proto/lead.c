@@ -101,7 +101,7 @@ integrate_child(struct lead *ld, const struct team_child *c, struct err *e)
 	    .message = message,
 	    .worktree = r->worktree,
 	    .verify = r->conf.verify,
-	    .gate_env = (const char *const *)r->env,
+	    .gate_env = (const char *const *)r->gate_env,
 	    .gate_timeout_ms = (int64_t)r->conf.gate_timeout_ms,
 	};
 	struct integrate_result res = {0};

@@ -66,6 +66,7 @@ struct link {
 
 	TAILQ_HEAD(, call) calls;
 	uint32_t last_request;
+	const struct redact *redact;
 	char stop_reason[TEXT_MAX]; /* "" while orchd, or being alone, did not stop us */
 };
 
@@ -436,7 +437,9 @@ link_call(struct link *k, const struct msg *m, char **text, struct err *e)
 	if (k->gone)
 		return err_set(e, -ECANCELED, "%s", k->stop_reason);
 	c = xcalloc(1, sizeof(*c));
-	c->msg = msg_dup(m);
+	c->msg = msg_redact(m, k->redact);
+	if (c->msg == NULL)
+		c->msg = msg_dup(m);
 	c->msg->request = new_request(k);
 	TAILQ_INSERT_TAIL(&k->calls, c, entry);
 	if (k->connected)
@@ -460,13 +463,23 @@ link_call(struct link *k, const struct msg *m, char **text, struct err *e)
 void
 link_post(struct link *k, const struct msg *m)
 {
-	if (k->connected && peer_out_bytes(k->peer) < POST_MAX)
-		peer_send(k->peer, m, NULL);
+	struct msg *clean;
+
+	if (!k->connected || peer_out_bytes(k->peer) >= POST_MAX)
+		return;
+	clean = msg_redact(m, k->redact);
+	peer_send(k->peer, clean == NULL ? m : clean, NULL);
+	free(clean);
+}
+
+void
+link_set_redact(struct link *k, const struct redact *r)
+{
+	k->redact = r;
 }
 
 /* One line that the schema accepts. The caller frees it. */
-static char *__attribute__((format(printf, 2, 0)))
-format_text(size_t max, const char *fmt, va_list ap)
+static char *__attribute__((format(printf, 2, 0))) format_text(size_t max, const char *fmt, va_list ap)
 {
 	char raw[TEXT_MAX];
 	int n = vsnprintf(raw, sizeof(raw), fmt, ap);

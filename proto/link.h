@@ -39,6 +39,10 @@ int link_open(struct link **out, struct loop *loop, enum proto_who self, const s
 /* Top level only: writes what is queued, for 1.5 s at most. */
 void link_free(struct link *k);
 
+/* What no message to orchd may hold from now on; borrowed until it is set again. NULL: nothing. */
+struct redact;
+void link_set_redact(struct link *k, const struct redact *r);
+
 /*
  * Sends m as a request and waits for its answer, over reconnects (then it is sent again). 0 after ACK (text,
  * when not NULL, gets a copy of the ACK's text or NULL; the caller frees it). A negative errno and the

@@ -17,7 +17,8 @@
  * Text is UTF-8 without NUL (the codec refuses anything else): sanitise untrusted
  * bytes with text_utf8() first. Times are wall-clock milliseconds, durations
  * milliseconds, money is micro-USD. Commits are full hexadecimal object ids.
- * Field names ending in _json hold JSON text.
+ * Field names ending in _json hold JSON text. A field of the kind secret is a str that
+ * msg_text() never prints, and that is wiped from memory after its handler.
  */
 #ifndef ORCH_PROTO_MESSAGES_H
 #define ORCH_PROTO_MESSAGES_H
@@ -38,6 +39,7 @@
 #define REF_MAX 512
 #define OPTIONS_MAX (64 * 1024)
 #define LIST_MAX (64 * 1024)   /* a JSON array of patterns or ids */
+#define KEYS_MAX (64 * 1024)   /* CLAUDE_CONFIGS, or what an agent gets of it */
 
 /* Who a peer is, known from the socket it came by. Bits, for the permission table. */
 enum proto_who {
@@ -69,6 +71,7 @@ enum proto_who {
 	M(10, ASSIGN, assign, WHO_ORCHD, WHO_ROLE)                                                 \
 	M(11, CHILD, child, WHO_ORCHD, WHO_LEAD)                                                   \
 	M(12, STOP, stop, WHO_ORCHD, WHO_ROLE | WHO_GATEWAY)                                       \
+	M(13, SECRETS, secrets, WHO_ORCHD, WHO_ROLE)                                               \
 	/* A role reports. All are requests answered by ACK once durable, except PROGRESS. */      \
 	M(20, PLAN, plan, WHO_LEAD, WHO_ORCHD)                                                     \
 	M(21, TASK_ADD, task_add, WHO_LEAD, WHO_ORCHD)                                             \
@@ -102,7 +105,8 @@ enum proto_who {
 	M(54, PROBE, probe, WHO_CTL, WHO_ORCHD)                                                    \
 	M(55, PROBED, probed, WHO_ORCHD, WHO_CTL)                                                  \
 	M(56, ROLE_PROBE, role_probe, WHO_ORCHD, WHO_ROLE)                                         \
-	M(57, ROLE_PROBED, role_probed, WHO_ROLE, WHO_ORCHD)
+	M(57, ROLE_PROBED, role_probed, WHO_ROLE, WHO_ORCHD)                                       \
+	M(58, KEYS, keys, WHO_CTL, WHO_ORCHD)
 
 /* F(kind, name, REQ or OPT, max bytes of str and blob). An absent OPT is 0, false or NULL. */
 
@@ -150,7 +154,16 @@ enum proto_who {
 	F(str, state_dir, REQ, 4096) /* worktrees and agents' homes live below it */               \
 	F(str, log_dir, REQ, 4096)   /* of this run */                                             \
 	F(str, options_json, REQ, OPTIONS_MAX)                                                     \
-	F(bool, cancelled, OPT, 0) /* director: the run was cancelled; clean up and FINISH */
+	F(bool, cancelled, OPT, 0) /* director: the run was cancelled; clean up and FINISH */      \
+	F(bool, secrets, OPT, 0)   /* SECRETS follows at once */
+
+/*
+ * After ASSIGN, and again when they change. name: which configuration; env_json: its variables, an array of
+ * "NAME=value", for the environment of agents alone.
+ */
+#define MSG_SECRETS_FIELDS(F)                                                                      \
+	F(str, name, REQ, NAME_MAX_BYTES)                                                          \
+	F(secret, env_json, REQ, 2 * KEYS_MAX)
 
 /* One child task of the task this role serves. owns_json, key: as planned. */
 #define MSG_CHILD_FIELDS(F)                                                                        \
@@ -406,9 +419,23 @@ enum proto_who {
 /* target: a run id or a task id. */
 #define MSG_CANCEL_FIELDS(F) F(str, target, REQ, NAME_MAX_BYTES)
 #define MSG_RETRY_FIELDS(F) F(str, target, REQ, NAME_MAX_BYTES)
-#define MSG_RESUME_FIELDS(F) F(str, run, OPT, NAME_MAX_BYTES)
+/* keyed: KEYS for it came just before, so that a run that was not stopped is no fault. */
+#define MSG_RESUME_FIELDS(F)                                                                       \
+	F(str, run, OPT, NAME_MAX_BYTES)                                                           \
+	F(bool, keyed, OPT, 0)
 /* Deletes an ended run from the store, and its logs; its refs and worktrees are the asker's affair. */
 #define MSG_FORGET_FIELDS(F) F(str, run, REQ, NAME_MAX_BYTES)
+
+/*
+ * The keys of a run (common/configs), kept in orchd's memory alone. pending: of the run that this client
+ * submits next; else of run, or of the current one when that is NULL. if_missing: nothing happens unless
+ * the run's keys were in the memory of an orchd that ended. The ACK's text says whose they are now.
+ */
+#define MSG_KEYS_FIELDS(F)                                                                         \
+	F(secret, configs_json, REQ, KEYS_MAX + 1)                                                 \
+	F(str, run, OPT, NAME_MAX_BYTES)                                                           \
+	F(bool, pending, OPT, 0)                                                                   \
+	F(bool, if_missing, OPT, 0)
 
 /* The request id is the asker's on each of the two hops. payload comes back as it was. */
 #define MSG_PROBE_FIELDS(F)                                                                        \
@@ -433,6 +460,7 @@ typedef uint64_t msg_kind_u64;
 typedef int64_t msg_kind_i64;
 typedef bool msg_kind_bool;
 typedef const char *msg_kind_str;
+typedef const char *msg_kind_secret;
 
 struct msg_blob {
 	const void *data;

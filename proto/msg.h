@@ -33,6 +33,16 @@ int msg_decode(unsigned id, uint32_t request, const void *payload, size_t size, 
 /* One line "TASK_ADD request=7 key=core title=..." for debug logs; long text is cut. Returns buf. */
 const char *msg_text(const struct msg *m, char *buf, size_t size);
 
+struct redact;
+/*
+ * m as it may be stored or sent on: NULL when no text in it holds a secret (nearly always), else a copy
+ * without them that the caller frees. A field that gets too long is cut. Fields of the kind secret stay.
+ */
+struct msg *msg_redact(const struct msg *m, const struct redact *r);
+
+/* Does m have a field that is a secret? */
+bool msg_is_secret(unsigned id);
+
 /* Copies m with all its strings into one allocation that the caller frees; strings point into it. */
 struct msg *msg_dup(const struct msg *m);
 

@@ -121,7 +121,10 @@ msg_text(const struct msg *m, char *buf, size_t size)
 			continue;
 		snprintf(buf + used, size - used, " %s=", f->name);
 		used += strlen(buf + used);
-		used += print_value(buf + used, size - used, f, desc_slot(m, f));
+		if (f->secret)
+			used += print_text(buf + used, size - used, "(secret)");
+		else
+			used += print_value(buf + used, size - used, f, desc_slot(m, f));
 	}
 	return buf;
 }

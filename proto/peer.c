@@ -357,6 +357,8 @@ take(struct peer *p, const struct frame *f, const unsigned char *payload)
 		answer_ping(p, &m);
 	else if (m.id != MSG_PONG)
 		p->cfg.ops->on_msg(p, &m, p->cfg.arg);
+	if (msg_is_secret(f->id))
+		explicit_bzero(arena, f->length);
 	free(arena);
 }
 

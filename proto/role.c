@@ -2,12 +2,13 @@
 #include "proto/role.h"
 
 #include "common/agent.h"
-#include "common/agent.h"
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/configs.h"
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/redact.h"
 #include "common/taskid.h"
 #include "common/text.h"
 #include "proto/perms.h"
@@ -20,7 +21,59 @@
 #include <unistd.h>
 
 #define TEAM_WAIT_MS 10000
+#define SECRETS_WAIT_MS 10000
 #define LINK_FD 3
+
+/* The environments of this task's agents and gates: who they work for, and no way up into orchd. */
+static void
+make_env(struct role *r)
+{
+	const char *instance = getenv("ORCH_INSTANCE");
+	char *extra[5] = {0};
+	size_t n = 0;
+
+	extra[n++] = xasprintf("ORCH_ROLE=%s", perms_who_name(r->kind->who));
+	extra[n++] = xasprintf("ORCH_TASK=%s", r->assign->task);
+	extra[n++] = xasprintf("ORCH_TASK_KEY=%s", r->assign->key == NULL ? "" : r->assign->key);
+	if (instance != NULL)
+		extra[n++] = xasprintf("ORCH_INSTANCE=%s", instance);
+	strv_free(r->gate_env);
+	configs_wipe_strv(r->env);
+	r->gate_env = agent_env(&r->conf, r->assign->state_dir, (const char *const *)extra, NULL);
+	r->env = agent_env(
+	    &r->conf, r->assign->state_dir, (const char *const *)extra, (const char *const *)r->keys);
+	for (size_t i = 0; i < n; i++)
+		free(extra[i]);
+}
+
+/* Their values go into the environment of agents that start from now on, and nowhere else. */
+static int
+take_secrets(struct role *r, const struct msg_secrets *m, struct err *e)
+{
+	struct redact *redact;
+	char **keys;
+	int rc = configs_env_parse(m->env_json, &keys, e);
+
+	if (rc < 0)
+		return rc;
+	redact = redact_new();
+	for (char **p = keys; *p != NULL; p++) {
+		size_t n = strcspn(*p, "=");
+
+		if ((*p)[n] == '=' && configs_is_secret(*p, n))
+			redact_add(redact, m->name, *p + n + 1);
+	}
+	log_set_redact(redact);
+	if (r->link != NULL)
+		link_set_redact(r->link, redact);
+	redact_free(r->redact);
+	configs_wipe_strv(r->keys);
+	r->redact = redact;
+	r->keys = keys;
+	if (r->env != NULL) /* not the first time */
+		make_env(r);
+	return 0;
+}
 
 static void
 on_msg(void *arg, const struct msg *m)
@@ -34,6 +87,10 @@ on_msg(void *arg, const struct msg *m)
 	} else if (m->id == MSG_END) {
 		r->team.complete = true;
 		r->team.changed = true;
+	} else if (m->id == MSG_SECRETS) {
+		if (take_secrets(r, &m->secrets, &e) < 0)
+			log_warn("the SECRETS were ignored: %s", e.msg);
+		r->keyed = true;
 	} else if (m->id == MSG_STOP) {
 		r->cancel_asked = m->stop.cancelled;
 		if (m->stop.cancelled) /* the link stops the loop for all others */
@@ -41,24 +98,18 @@ on_msg(void *arg, const struct msg *m)
 	}
 }
 
-/* The environment of this task's agents and gates: who they work for, and no way up into orchd. */
-static char **
-make_env(const struct role *r)
+/* They come right behind ASSIGN. An agent without them would use somebody's own login instead. */
+static int
+await_secrets(struct role *r, struct err *e)
 {
-	const char *instance = getenv("ORCH_INSTANCE");
-	char *extra[5] = {0};
-	size_t n = 0;
-	char **env;
+	int rc = 0;
 
-	extra[n++] = xasprintf("ORCH_ROLE=%s", perms_who_name(r->kind->who));
-	extra[n++] = xasprintf("ORCH_TASK=%s", r->assign->task);
-	extra[n++] = xasprintf("ORCH_TASK_KEY=%s", r->assign->key == NULL ? "" : r->assign->key);
-	if (instance != NULL)
-		extra[n++] = xasprintf("ORCH_INSTANCE=%s", instance);
-	env = agent_env(&r->conf, r->assign->state_dir, (const char *const *)extra);
-	for (size_t i = 0; i < n; i++)
-		free(extra[i]);
-	return env;
+	if (r->assign->secrets && !r->keyed)
+		rc = loop_wait(&r->loop, &r->keyed, clock_now_ms() + SECRETS_WAIT_MS);
+	if (rc == -ETIMEDOUT || (rc == 0 && r->assign->secrets && r->keys == NULL))
+		return err_set(e, -EPROTO, "orchd did not send the keys of %s", r->assign->task);
+	link_set_redact(r->link, r->redact);
+	return rc;
 }
 
 static int
@@ -79,7 +130,10 @@ open_role(struct role *r, struct err *e)
 		return rc;
 	log_set_level((enum log_level)log_level_parse(r->conf.log));
 	git_init(&r->git, &r->loop, r->assign->git_dir);
-	r->env = make_env(r);
+	rc = await_secrets(r, e);
+	if (rc < 0)
+		return rc;
+	make_env(r);
 	r->worktree = taskid_worktree(r->assign->state_dir, r->assign->task);
 	if (r->assign->session != NULL)
 		snprintf(r->session, sizeof(r->session), "%s", r->assign->session);
@@ -90,11 +144,15 @@ static void
 close_role(struct role *r)
 {
 	link_free(r->link);
+	log_set_redact(NULL);
+	redact_free(r->redact);
+	configs_wipe_strv(r->keys);
+	configs_wipe_strv(r->env);
 	team_clear(&r->team);
 	git_clear(&r->git);
 	conf_clear(&r->conf);
 	strv_free(r->owns);
-	strv_free(r->env);
+	strv_free(r->gate_env);
 	free(r->worktree);
 	loop_clear(&r->loop);
 }

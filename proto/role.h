@@ -40,11 +40,15 @@ struct role {
 	struct link *link;
 	const struct msg_assign *assign; /* owned by the link */
 	struct conf conf;
-	struct git git; /* of the repository */
-	char **owns;    /* what the task may change */
-	char **env;     /* of agents and gates */
-	char *worktree; /* the task's own */
+	struct git git;        /* of the repository */
+	char **owns;           /* what the task may change */
+	char **env;            /* of agents: with the keys, where there are any */
+	char **gate_env;       /* of gates: without them */
+	char **keys;           /* variables of the API configuration; NULL: none */
+	struct redact *redact; /* what must not leave this process but for its agent; NULL: nothing */
+	char *worktree;        /* the task's own */
 	struct team team;
+	bool keyed;        /* SECRETS came */
 	bool cancel_asked; /* the last STOP was the run's cancellation */
 
 	/* Of the agent's session: see proto/attempt. */

@@ -183,7 +183,7 @@ gate(struct worker *w, struct err *e)
 	link_doing(r->link, "running the gate");
 	rc = tidy(w, e);
 	if (rc == 0)
-		rc = gate_run(&r->loop, r->conf.verify, r->worktree, (const char *const *)r->env,
+		rc = gate_run(&r->loop, r->conf.verify, r->worktree, (const char *const *)r->gate_env,
 		    (int64_t)r->conf.gate_timeout_ms, &res, e);
 	if (rc < 0)
 		return rc;

@@ -74,7 +74,7 @@ make_env(struct fixture *f, const char *role, const char *key)
 
 	conf_init(&c);
 	strv_free(f->env);
-	f->env = agent_env(&c, "/nowhere", extra);
+	f->env = agent_env(&c, "/nowhere", extra, NULL);
 	f->spec.env = (const char *const *)f->env;
 	conf_clear(&c);
 	free(scripts);

@@ -68,7 +68,7 @@ test_inherited(void **state)
 
 	(void)state;
 	conf_init(&c);
-	env = agent_env(&c, "/state/wt", NULL);
+	env = agent_env(&c, "/state/wt", NULL, NULL);
 	assert_string_equal(value_of(env, "PATH"), "/opt/bin:/bin");
 	assert_string_equal(value_of(env, "LC_ALL"), "C.UTF-8");
 	assert_string_equal(value_of(env, "https_proxy"), "http://proxy.invalid:3128");
@@ -96,7 +96,7 @@ test_strength(void **state)
 	conf_init(&c);
 	c.agent_env = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "ANTHROPIC_API_KEY", "sk-test-dummy-2", "EMPTY",
 	    "", "GITHUB_TOKEN", "sk-test-dummy", "ORCH_STATE_DIR", "/x", "ORCH_AGENT_X", "1", "HOME", "/x");
-	env = agent_env(&c, "/c", extra);
+	env = agent_env(&c, "/c", extra, NULL);
 	assert_string_equal(value_of(env, "ORCH_TASK"), "25/em1/w2");
 	assert_string_equal(value_of(env, "ORCH_ROLE"), "worker");
 	assert_string_equal(value_of(env, "ORCH_TASK_KEY"), "core.parser");
@@ -122,7 +122,7 @@ test_no_path(void **state)
 	(void)state;
 	unsetenv("PATH");
 	conf_init(&c);
-	env = agent_env(&c, NULL, NULL);
+	env = agent_env(&c, NULL, NULL, NULL);
 	assert_non_null(value_of(env, "PATH"));
 	assert_null(value_of(env, "GIT_CEILING_DIRECTORIES"));
 	strv_free(env);

@@ -3,6 +3,7 @@
  * allow is refused with a sentence. The fields are walked by the schema's own macros, so
  * a new message is tested by being there.
  */
+#include "common/redact.h"
 #include "proto/msg.h"
 
 #include "common/alloc.h"
@@ -47,6 +48,7 @@ some_text(const char *name, size_t max, enum fill fill)
 #define FILL_u64(name, max) (fill == LARGEST ? UINT64_MAX : sizeof(name))
 #define FILL_bool(name, max) true
 #define FILL_str(name, max) some_text(name, max, fill)
+#define FILL_secret FILL_str
 
 #define SAME_u64(a, b) assert_true((a) == (b))
 #define SAME_bool(a, b) assert_true((a) == (b))
@@ -56,6 +58,7 @@ some_text(const char *name, size_t max, enum fill fill)
 		if ((a) != NULL)                                                                             \
 			assert_string_equal(a, b);                                                           \
 	} while (0);
+#define SAME_secret SAME_str
 
 #define F(kind, name, need, max)                                                                             \
 	if (need == REQ || fill != REQUIRED)                                                                 \
@@ -360,6 +363,54 @@ printed(void **state)
 	assert_string_equal(msg_text(&m, buf, sizeof(buf)), "STATUS all=true");
 }
 
+static void
+secrets_are_not_printed(void **state)
+{
+	struct msg m = {.id = MSG_SECRETS, .secrets = {.name = "work", .env_json = "[\"K=sk-test-dummy\"]"}};
+	char buf[256];
+
+	(void)state;
+	assert_string_equal(msg_text(&m, buf, sizeof(buf)), "SECRETS name=work env_json=(secret)");
+	assert_true(msg_is_secret(MSG_SECRETS));
+	assert_true(msg_is_secret(MSG_KEYS));
+	assert_false(msg_is_secret(MSG_ASSIGN));
+}
+
+static void
+secrets_are_taken_out(void **state)
+{
+	struct msg m = {.id = MSG_REWORK,
+	    .request = 3,
+	    .rework = {.task = "25", .reason = "sk-test-dummy", .evidence = "a sk-test-\ndummy b"}};
+	struct redact *r = redact_new();
+	char big[TEXT_MAX + 1];
+	struct msg *clean;
+
+	(void)state;
+	assert_null(msg_redact(&m, NULL));
+	assert_null(msg_redact(&m, r));
+	redact_add(r, "work", "sk-test-dummy");
+	clean = msg_redact(&m, r);
+	assert_non_null(clean);
+	assert_int_equal(clean->request, 3);
+	assert_string_equal(clean->rework.task, "25");
+	assert_string_equal(clean->rework.reason, "[redacted:work]");
+	assert_string_equal(clean->rework.evidence, "a [redacted:work] b");
+	assert_null(clean->rework.merge_from);
+	free(clean);
+	/* The label is longer than the secret: what no longer fits its field is cut. */
+	memset(big, 'x', sizeof(big));
+	big[TEXT_MAX] = '\0';
+	memcpy(big, "sk-test-dummy", 13);
+	m.rework.reason = big;
+	clean = msg_redact(&m, r);
+	assert_true(strlen(clean->rework.reason) <= TEXT_MAX);
+	free(clean);
+	m = (struct msg){.id = MSG_SECRETS, .secrets = {.name = "work", .env_json = "[\"sk-test-dummy\"]"}};
+	assert_null(msg_redact(&m, r));
+	redact_free(r);
+}
+
 int
 main(void)
 {
@@ -374,6 +425,8 @@ main(void)
 	    cmocka_unit_test(bad_for_encoding),
 	    cmocka_unit_test(empty_is_not_absent),
 	    cmocka_unit_test(printed),
+	    cmocka_unit_test(secrets_are_not_printed),
+	    cmocka_unit_test(secrets_are_taken_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

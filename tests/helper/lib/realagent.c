@@ -143,7 +143,7 @@ make_env(struct real *f)
 
 	conf_init(&c);
 	strv_free(f->env);
-	f->env = agent_env(&c, f->dir, (const char *const *)f->extra);
+	f->env = agent_env(&c, f->dir, (const char *const *)f->extra, NULL);
 	f->spec.env = (const char *const *)f->env;
 	conf_clear(&c);
 }
