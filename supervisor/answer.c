@@ -166,7 +166,7 @@ on_run_submit(struct client *c, const struct msg *m, struct err *e)
 {
 	struct msg answer = {.id = MSG_RUN_ACCEPTED, .request = m->request};
 	struct run *r;
-	int rc = submit_run(c->d, &m->run_submit, &r, &answer.run_accepted.ahead, e);
+	int rc = submit_run(c->d, &m->run_submit, &c->keys, &r, &answer.run_accepted.ahead, e);
 
 	if (rc < 0)
 		return rc;
@@ -260,12 +260,48 @@ on_resume(struct client *c, const struct msg *m, struct err *e)
 		effect_resume_run(c->d, r);
 		count++;
 	}
-	if (count == 0)
+	if (count == 0 && !m->resume.keyed)
 		return m->resume.run == NULL
 			   ? err_set(e, -ENOENT, "no run is stopped: there is nothing to resume")
 			   : err_set(e, -ENOENT, "run %s is not stopped: there is nothing to resume",
 				 m->resume.run);
 	peer_ack(c->peer, m->request, NULL);
+	return 0;
+}
+
+static int
+on_keys(struct client *c, const struct msg *m, struct err *e)
+{
+	const struct msg_keys *k = &m->keys;
+	struct configs keys;
+	struct run *r = NULL;
+	char *text;
+	int rc = secrets_parse(&keys, k->configs_json, e);
+
+	if (rc < 0)
+		return rc;
+	if (k->pending) {
+		configs_clear(&c->keys);
+		c->keys = keys;
+		peer_ack(c->peer, m->request, NULL);
+		return 0;
+	}
+	r = k->run == NULL ? answer_current_run(c->d) : runs_find(&c->d->runs, k->run);
+	if (k->if_missing && (r == NULL || !run_lacks_keys(r))) {
+		configs_clear(&keys);
+		peer_ack(c->peer, m->request, NULL);
+		return 0;
+	}
+	if (r == NULL) {
+		configs_clear(&keys);
+		return k->run == NULL
+			   ? err_set(e, -ENOENT, "no run is unfinished: there is nothing to give keys to")
+			   : err_set(e, -ENOENT, "run %s is not unfinished: it needs no keys", k->run);
+	}
+	secrets_give(c->d, r, &keys);
+	text = xasprintf("run %s has its keys", r->id);
+	peer_ack(c->peer, m->request, text);
+	free(text);
 	return 0;
 }
 
@@ -312,6 +348,7 @@ static const struct {
     {MSG_RETRY, on_retry},
     {MSG_RESUME, on_resume},
     {MSG_FORGET, on_forget},
+    {MSG_KEYS, on_keys},
     {MSG_PROBE, on_probe},
 };
 

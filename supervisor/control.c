@@ -25,6 +25,7 @@ client_free(struct client *c)
 {
 	probes_forget_client(&c->d->probes, c);
 	TAILQ_REMOVE(&c->d->clients, c, entry);
+	configs_clear(&c->keys);
 	free(c->run);
 	free(c->task);
 	free(c);

@@ -48,7 +48,7 @@ has_open_run(const struct daemon *d)
 	const struct run *r;
 
 	TAILQ_FOREACH (r, &d->runs, entry)
-		if (!r->stopped)
+		if (!r->stopped && !run_lacks_keys(r)) /* nothing of it can be done but by a person */
 			return true;
 	return false;
 }
@@ -226,6 +226,7 @@ static void
 drop_ended(struct daemon *d)
 {
 	struct run *r, *next;
+	bool keyed = false;
 
 	TAILQ_FOREACH_SAFE (r, &d->runs, entry, next) {
 		struct task *t;
@@ -235,9 +236,12 @@ drop_ended(struct daemon *d)
 			busy |= t->unit.state != UNIT_NONE || t->peer != NULL;
 		if (busy)
 			continue;
+		keyed |= r->keys.count > 0;
 		TAILQ_REMOVE(&d->runs, r, entry);
 		run_free(r);
 	}
+	if (keyed)
+		secrets_changed(d);
 }
 
 static void
@@ -319,8 +323,15 @@ daemon_start(struct daemon *d, struct err *e)
 	free(path);
 	if (rc == 0)
 		rc = store_load_unfinished(d->store, &d->runs, e);
-	TAILQ_FOREACH (r, &d->runs, entry)
+	TAILQ_FOREACH (r, &d->runs, entry) {
 		r->daemon = d;
+		if (run_lacks_keys(r)) {
+			char *why = secrets_why(r);
+
+			store_add_event(d->store, r->id, NULL, "keys", NULL, why);
+			free(why);
+		}
+	}
 	if (rc == 0)
 		rc = adopt_units(d, e);
 	if (rc < 0)
@@ -371,6 +382,8 @@ daemon_clear(struct daemon *d)
 		event_free(d->turn_timer);
 	store_close(d->store);
 	loop_clear(&d->loop);
+	log_set_redact(NULL);
+	redact_free(d->redact);
 	repo_clear(&d->repo);
 	conf_clear(&d->conf);
 }

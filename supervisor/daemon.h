@@ -7,6 +7,7 @@
 #define ORCH_SUPERVISOR_DAEMON_H
 
 #include "common/loop.h"
+#include "common/redact.h"
 #include "common/repo.h"
 #include "proto/peer.h"
 #include "supervisor/model.h"
@@ -18,11 +19,12 @@ struct client {
 	struct daemon *d;
 	struct peer *peer;
 	pid_t pid;
-	bool watching;    /* STATUS with watch */
-	bool following;   /* EVENTS with follow */
-	uint32_t request; /* of the watch or follow */
-	char *run, *task; /* what it watches; run NULL: whichever is active */
-	uint64_t lost;    /* updates not sent while it read too slowly */
+	bool watching;       /* STATUS with watch */
+	bool following;      /* EVENTS with follow */
+	uint32_t request;    /* of the watch or follow */
+	struct configs keys; /* for the run that it submits next */
+	char *run, *task;    /* what it watches; run NULL: whichever is active */
+	uint64_t lost;       /* updates not sent while it read too slowly */
 	bool slow;
 	uint32_t shutdown_request; /* answered when everything has ended; 0: none */
 	TAILQ_ENTRY(client) entry;
@@ -41,6 +43,8 @@ struct daemon {
 	int listen_fd;
 	int64_t started_at; /* wall clock */
 	struct conf conf;   /* orchd's own: heartbeat, linger, grace; from its environment */
+
+	struct redact *redact; /* the secrets of all runs in memory; NULL: none */
 
 	bool foreground;     /* no leaving after the linger */
 	bool stopping;       /* TERM or SHUTDOWN: nothing new is started */
@@ -114,8 +118,21 @@ void control_push(struct daemon *d, struct store_event_list *events); /* to watc
 void control_uncork(struct daemon *d);
 void control_stopped(struct daemon *d); /* answers SHUTDOWN */
 
+/* secrets.c: the keys of runs, and what must not come out of us. */
+/* Parses keys for a run: 0, or -errno with a sentence that holds none of them. */
+int secrets_parse(struct configs *c, const char *text, struct err *e);
+/* They become r's, in place of what it had: wiped here, sent to its living roles. */
+void secrets_give(struct daemon *d, struct run *r, struct configs *keys);
+/* SECRETS to the role of t, behind its ASSIGN. */
+void secrets_send(struct task *t);
+/* After a run with keys was loaded or dropped. */
+void secrets_changed(struct daemon *d);
+/* Why nothing of r is started; r lacks its keys. Caller frees. */
+char *secrets_why(const struct run *r);
+
 /* submit.c: new runs. */
-int submit_run(
-    struct daemon *d, const struct msg_run_submit *m, struct run **out, uint64_t *ahead, struct err *e);
+/* keys: taken over when the run is accepted; none: the agents' own login. */
+int submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *keys, struct run **out,
+    uint64_t *ahead, struct err *e);
 
 #endif

@@ -51,6 +51,7 @@ info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg
 	free_texts(i);
 	run_count(r, &c);
 	i->path = xasprintf("%s/logs/%s", d->repo.state, r->id);
+	i->reason = run_lacks_keys(r) && !run_state_ended(run_state(r)) ? secrets_why(r) : NULL;
 	m->id = MSG_RUN_INFO;
 	m->run_info = (struct msg_run_info){
 	    .run = r->id,
@@ -58,7 +59,7 @@ info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg
 	    .title = r->title,
 	    .state = run_state_name(run_state(r)),
 	    .stopped = r->stopped,
-	    .question = r->question,
+	    .question = i->reason != NULL ? i->reason : r->question,
 	    .reason = r->reason,
 	    .branch = r->branch,
 	    .base_branch = r->base_branch,
@@ -104,6 +105,8 @@ wait_reason(struct info *i, const struct daemon *d, const struct task *t)
 
 	if (task_state(t) != TASK_QUEUED && task_state(t) != TASK_REWORK)
 		return NULL;
+	if (run_lacks_keys(t->run) && t->unit.state == UNIT_NONE)
+		return secrets_why(t->run);
 	o = task_state(t) == TASK_QUEUED ? roster_waits_for(t) : NULL;
 	if (o != NULL)
 		return xasprintf("waits for %s (%s)", o->id, o->title);

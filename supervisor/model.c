@@ -57,6 +57,7 @@ run_free(struct run *r)
 	RUN_COLUMNS(C)
 #undef C
 	conf_clear(&r->conf);
+	configs_clear(&r->keys);
 	free(r);
 }
 
@@ -99,6 +100,12 @@ run_add_task(struct run *r, struct task *t, struct err *e)
 	if (t->parent == NULL)
 		r->director = t;
 	return 0;
+}
+
+bool
+run_lacks_keys(const struct run *r)
+{
+	return r->keyed && r->keys.count == 0;
 }
 
 struct task *

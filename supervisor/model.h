@@ -6,6 +6,7 @@
 #define ORCH_SUPERVISOR_MODEL_H
 
 #include "common/conf.h"
+#include "common/configs.h"
 #include "common/taskid.h"
 #include "supervisor/state.h"
 #include "supervisor/unit.h"
@@ -41,7 +42,8 @@ struct peer;
 	C(num, ended_at)                                                                                     \
 	C(num, files)                                                                                        \
 	C(num, insertions)                                                                                   \
-	C(num, deletions)
+	C(num, deletions)                                                                                    \
+	C(num, keyed) /* it was given keys; they themselves are in memory only */
 
 #define TASK_COLUMNS(C)                                                                                      \
 	C(text, id)                                                                                          \
@@ -121,6 +123,7 @@ struct run {
 #undef C
 	struct daemon *daemon;  /* whom callbacks of its tasks belong to; not looked into here */
 	struct conf conf;       /* thawed from options */
+	struct configs keys;    /* none: its agents use the login of whoever runs them */
 	struct task *director;  /* the run's own task */
 	struct task_list tasks; /* all of them, the director's first, then in order of creation */
 	bool dirty, changed;
@@ -137,6 +140,9 @@ int run_thaw(struct run *r, struct err *e);
  * and after. */
 struct task *task_new(void);
 int run_add_task(struct run *r, struct task *t, struct err *e);
+
+/* It was given keys, and they were in the memory of an orchd that ended. */
+bool run_lacks_keys(const struct run *r);
 
 struct task *run_find_task(const struct run *r, const char *id);
 /* A child of parent by its plan id. */

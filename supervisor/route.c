@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "proto/msg.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -315,8 +316,8 @@ static const struct {
     {MSG_RUN_STATE, on_run_state},
 };
 
-void
-route_message(struct daemon *d, struct task *t, struct peer *p, const struct msg *m)
+static void
+dispatch(struct daemon *d, struct task *t, struct peer *p, const struct msg *m)
 {
 	struct request q = {.d = d, .t = t, .peer = p, .m = m};
 
@@ -344,6 +345,16 @@ route_message(struct daemon *d, struct task *t, struct peer *p, const struct msg
 		return;
 	}
 	peer_error(p, m->request, ENOSYS, "orchd takes no such message");
+}
+
+/* Roles take the secrets out themselves; what is stored does not depend on it. */
+void
+route_message(struct daemon *d, struct task *t, struct peer *p, const struct msg *m)
+{
+	struct msg *clean = msg_redact(m, d->redact);
+
+	dispatch(d, t, p, clean == NULL ? m : clean);
+	free(clean);
 }
 
 static void
@@ -432,9 +443,12 @@ route_assign(struct daemon *d, struct task *t)
 		.log_dir = logs,
 		.options_json = r->options,
 		.cancelled = r->cancelled,
+		.secrets = r->keys.count > 0,
 	    }};
 
 	send_to_role(t, &m);
+	if (r->keys.count > 0)
+		secrets_send(t);
 	if (t->level < 2) {
 		TAILQ_FOREACH (c, &r->tasks, entry) {
 			if (c->parent != t)

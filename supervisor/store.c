@@ -17,32 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCHEMA_VERSION 1
-#define C_COLUMN(kind, name) "\"" #name "\" " SQL_##kind ","
 #define C_MARK(kind, name) "?,"
-#define SQL_text "TEXT"
-#define SQL_num "INTEGER NOT NULL DEFAULT 0"
-
-/* One entry per version: what brings the schema from i to i + 1. Never changed once released, only added to.
- */
-static const char *const migrations[SCHEMA_VERSION] = {
-    "CREATE TABLE run (" RUN_COLUMNS(
-	C_COLUMN) " PRIMARY KEY (id)) WITHOUT ROWID;"
-		  "CREATE TABLE task (" TASK_COLUMNS(
-		      C_COLUMN) " PRIMARY KEY (id)) WITHOUT ROWID;"
-				"CREATE INDEX task_run ON task (run_id);"
-				"CREATE TABLE unit (task TEXT PRIMARY KEY, pid INTEGER, start_ticks INTEGER, "
-				"boot_id TEXT) WITHOUT ROWID;"
-				"CREATE TABLE event (seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT "
-				"NULL, run TEXT, task TEXT,"
-				" kind TEXT NOT NULL, state TEXT, text TEXT);"
-				"CREATE INDEX event_run ON event (run, seq);",
-};
 
 /* The column lists end in a comma each: see store_sql(). */
 static const char *const statements[ST_COUNT] = {
-    [ST_SAVE_RUN] = "REPLACE INTO run VALUES (" RUN_COLUMNS(C_MARK) ")",
-    [ST_SAVE_TASK] = "REPLACE INTO task VALUES (" TASK_COLUMNS(C_MARK) ")",
+    [ST_SAVE_RUN] = "REPLACE INTO run (" RUN_COLUMNS(C_NAME) ") VALUES (" RUN_COLUMNS(C_MARK) ")",
+    [ST_SAVE_TASK] = "REPLACE INTO task (" TASK_COLUMNS(C_NAME) ") VALUES (" TASK_COLUMNS(C_MARK) ")",
     [ST_SAVE_UNIT] = "REPLACE INTO unit VALUES (?1, ?2, ?3, ?4)",
     [ST_DROP_UNIT] = "DELETE FROM unit WHERE task = ?1",
     [ST_ADD_EVENT] = "INSERT INTO event (at, run, task, kind, state, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -86,57 +66,15 @@ store_prepare(struct store *s, sqlite3_stmt **st, const char *sql, struct err *e
 	return sqlite3_prepare_v2(s->db, sql, -1, st, NULL) == SQLITE_OK ? 0 : store_db_err(s, e, "prepare");
 }
 
-/* The C_MARK lists end in a comma: "(?,?,)" -> "(?,?)". The same for C_NAME lists in SELECTs. */
+/* "(?,?,)" -> "(?,?)", and the same before FROM. */
 char *
 store_sql(const char *sql)
 {
-	char *copy = xstrdup(sql);
-	char *p = strstr(copy, ",)");
+	char *copy = xstrdup(sql), *p;
 
-	if (p == NULL)
-		p = strstr(copy, ", FROM");
-	if (p != NULL)
+	while ((p = strstr(copy, ",)")) != NULL || (p = strstr(copy, ", FROM")) != NULL)
 		memmove(p, p + 1, strlen(p));
 	return copy;
-}
-
-static int
-user_version(struct store *s, int *version, struct err *e)
-{
-	sqlite3_stmt *st;
-	int rc = store_prepare(s, &st, "PRAGMA user_version", e);
-
-	if (rc < 0)
-		return rc;
-	if (sqlite3_step(st) == SQLITE_ROW)
-		*version = sqlite3_column_int(st, 0);
-	else
-		rc = store_db_err(s, e, "reading its version");
-	sqlite3_finalize(st);
-	return rc;
-}
-
-static int
-migrate(struct store *s, const char *path, struct err *e)
-{
-	int version = 0, rc = user_version(s, &version, e);
-
-	if (rc < 0)
-		return rc;
-	if (version > SCHEMA_VERSION)
-		return err_set(e, -EPROTO,
-		    "%s was written by a newer orch (schema %d, this one knows %d): use that version", path,
-		    version, SCHEMA_VERSION);
-	for (; rc == 0 && version < SCHEMA_VERSION; version++) {
-		char *sql = xasprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT;",
-		    migrations[version], version + 1);
-
-		rc = store_exec(s, sql, e);
-		if (rc < 0)
-			sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-		free(sql);
-	}
-	return rc;
 }
 
 int
@@ -156,7 +94,7 @@ store_open(struct store **out, const char *path, struct err *e)
 		    "PRAGMA cache_size=-1024; PRAGMA journal_size_limit=1048576; PRAGMA busy_timeout=2000;",
 		    e);
 	if (rc == 0)
-		rc = migrate(s, path, e);
+		rc = store_migrate(s, path, e);
 	if (rc < 0 && strstr(e->msg, path) == NULL)
 		err_prefix(e, rc, "%s", path);
 	for (int i = 0; rc == 0 && i < ST_COUNT; i++) {

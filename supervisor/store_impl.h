@@ -7,6 +7,8 @@
 
 #include <sqlite3.h>
 
+#define C_NAME(kind, name) "\"" #name "\","
+
 enum statement { ST_SAVE_RUN, ST_SAVE_TASK, ST_SAVE_UNIT, ST_DROP_UNIT, ST_ADD_EVENT, ST_COUNT };
 
 struct store {
@@ -24,6 +26,8 @@ int store_prepare(struct store *s, sqlite3_stmt **st, const char *sql, struct er
 int store_finish(struct store *s, sqlite3_stmt *st, struct err *e, const char *what);
 void store_bind_text(sqlite3_stmt *st, int i, const char *text);
 void store_bind_num(sqlite3_stmt *st, int i, int64_t n);
+/* Brings the database to the current schema; a newer one is refused (store_schema.c). */
+int store_migrate(struct store *s, const char *path, struct err *e);
 /* Column lists end in a comma: the copy does not. Caller frees. */
 char *store_sql(const char *sql);
 

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define C_NAME(kind, name) "\"" #name "\","
-
 static void
 store_load_num(sqlite3_stmt *st, int i, int64_t *n)
 {

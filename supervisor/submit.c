@@ -55,7 +55,8 @@ check(struct daemon *d, const struct msg_run_submit *m, uint64_t *ahead, struct 
 }
 
 int
-submit_run(struct daemon *d, const struct msg_run_submit *m, struct run **out, uint64_t *ahead, struct err *e)
+submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *keys, struct run **out,
+    uint64_t *ahead, struct err *e)
 {
 	struct run *r;
 	struct task *t;
@@ -99,6 +100,8 @@ submit_run(struct daemon *d, const struct msg_run_submit *m, struct run **out, u
 	store_add_event(d->store, r->id, NULL, "state", "queued", r->title);
 	effect_mark_task(d, t);
 	effect_mark_run(d, r);
+	if (keys->count > 0)
+		secrets_give(d, r, keys);
 	*out = r;
 	return 0;
 }

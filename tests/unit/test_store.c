@@ -481,7 +481,7 @@ test_fresh_and_newer_schema(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(scalar(f->path, "PRAGMA user_version"), 1);
+	assert_int_equal(scalar(f->path, "PRAGMA user_version"), 2);
 	store_close(f->s);
 	f->s = open_store(f->path); /* nothing to migrate */
 	store_close(f->s);
@@ -489,6 +489,46 @@ test_fresh_and_newer_schema(void **state)
 	scalar(f->path, "PRAGMA user_version = 999");
 	expect_refusal(f->path, "newer");
 	assert_int_equal(scalar(f->path, "PRAGMA user_version"), 999);
+}
+
+/* A database of the first version is taken over as it is, and its runs had no keys. */
+static void
+test_version_1_is_brought_up(void **state)
+{
+	struct fixture *f = *state;
+	char *sql = NULL, *path = tmp_path(f->dir, "one.db");
+	struct err e = {""};
+	struct run *r;
+	sqlite3 *db;
+
+	assert_int_equal(fd_read_file(ORCH_SOURCE_DIR "/tests/data/store-1.sql", 1 << 20, &sql, NULL), 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	free(sql);
+	store_close(f->s);
+	f->s = open_store(path);
+	assert_int_equal(scalar(path, "PRAGMA user_version"), 2);
+	assert_int_equal(scalar(path, "SELECT count(*) FROM event"), 1);
+	assert_int_equal(store_load_unfinished(f->s, &f->runs, &e), 0);
+	r = TAILQ_FIRST(&f->runs);
+	assert_string_equal(r->title, "Build a calculator");
+	assert_int_equal(r->serial, 7);
+	assert_int_equal(r->files, 3);
+	assert_int_equal(r->conf.max_ems, 2);
+	assert_int_equal(r->keyed, 0);
+	assert_false(run_lacks_keys(r));
+	assert_string_equal(run_find_task(r, "25/em1")->title, "Core");
+	r->keyed = 1;
+	r->dirty = true;
+	commit(f);
+	drop_runs(f);
+	store_close(f->s);
+	f->s = open_store(path);
+	assert_int_equal(store_load_unfinished(f->s, &f->runs, &e), 0);
+	assert_true(run_lacks_keys(TAILQ_FIRST(&f->runs)));
+	assert_int_equal(TAILQ_FIRST(&f->runs)->files, 3);
+	free(path);
 }
 
 static void
@@ -699,6 +739,7 @@ main(void)
 	    T(test_forget),
 	    T(test_long_text_is_cut_to_fit_a_message),
 	    T(test_fresh_and_newer_schema),
+	    T(test_version_1_is_brought_up),
 	    T(test_what_is_no_database_is_named),
 	    T(test_damaged_pages_give_a_sentence),
 	    T(test_a_full_disk_loses_nothing),
