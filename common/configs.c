@@ -21,6 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+extern char **environ;
+
 #define ENV_MAX 64       /* variables of one configuration */
 #define SHOWN_MAX 40     /* bytes of a field's name in a message */
 #define TIMEOUT_DIGITS 9 /* API_TIMEOUT_MS: up to a week */
@@ -145,6 +147,22 @@ configs_travels_by_message(const char *pair)
 		if (strlen(by_message[i]) == n && strncmp(by_message[i], pair, n) == 0)
 			return true;
 	return false;
+}
+
+void
+configs_wipe_environment(void)
+{
+	size_t kept = 0;
+
+	if (environ == NULL)
+		return;
+	for (size_t i = 0; environ[i] != NULL; i++) {
+		if (configs_travels_by_message(environ[i]))
+			explicit_bzero(environ[i], strlen(environ[i]));
+		else
+			environ[kept++] = environ[i];
+	}
+	environ[kept] = NULL;
 }
 
 /* What belongs to orch, or would give the agent another home or other programs. */

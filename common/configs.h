@@ -46,6 +46,8 @@ void configs_from_env(char **text);
 bool configs_is_secret(const char *name, size_t size);
 /* Is "NAME=value" one of the variables that travel by message alone and that no process of ours inherits? */
 bool configs_travels_by_message(const char *pair);
+/* Takes those out of our own environment, and wipes the memory that the kernel shows of it. */
+void configs_wipe_environment(void);
 
 /* Calls fn for every secret value; it is borrowed. */
 void configs_each_secret(

@@ -4,6 +4,7 @@
  */
 #include "common/alloc.h"
 #include "common/child.h"
+#include "common/configs.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/sibling.h"
@@ -244,6 +245,7 @@ main(int argc, char **argv)
 	d.foreground = !o.background;
 	lock = take_lock(&d.repo, &e);
 	rc = lock < 0 ? lock : daemon_start(&d, &e);
+	/* The front has taken what it needs of the environment before that is wiped. */
 	if (rc == 0 && o.run_args != NULL) {
 		rc = start_front(&d, o.run_args, &e);
 		dup2(log_fd, 2); /* the terminal is the front's now */
@@ -255,6 +257,7 @@ main(int argc, char **argv)
 		give_back(&d, lock);
 		return EXIT_USAGE;
 	}
+	configs_wipe_environment();
 	if (ready >= 0)
 		(void)!write(ready, "+", 1);
 	fd_close(&ready);

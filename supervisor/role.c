@@ -3,6 +3,7 @@
 
 #include "common/alloc.h"
 #include "common/child.h"
+#include "common/configs.h"
 #include "common/fd.h"
 #include "common/sibling.h"
 #include "common/text.h"
@@ -18,10 +19,6 @@
 #define STDERR_TAIL 2048
 
 extern char **environ;
-
-/* What no role may inherit: orchd and the director get their secrets by message. */
-static const char *const secret_names[] = {
-    "GITHUB_TOKEN", "GH_TOKEN", "CLAUDE_CONFIGS", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"};
 
 static const char *const marker_names[] = {"ORCH_INSTANCE", "ORCH_TASK", "ORCH_SOCKET", "NOTIFY_SOCKET"};
 
@@ -47,7 +44,7 @@ role_env(const struct daemon *d, const struct task *t)
 		count++;
 	env = xcalloc(count + 4, sizeof(*env));
 	for (size_t i = 0; i < count; i++)
-		if (!is_named(environ[i], secret_names, sizeof(secret_names) / sizeof(secret_names[0])) &&
+		if (!configs_travels_by_message(environ[i]) &&
 		    !is_named(environ[i], marker_names, sizeof(marker_names) / sizeof(marker_names[0])))
 			env[n++] = xstrdup(environ[i]);
 	env[n++] = xasprintf("ORCH_INSTANCE=%s", d->repo.instance);

@@ -27,7 +27,9 @@
 	X(9, plan_file, text, "--plan", 0, "FILE", "a plan of areas, so that the director plans nothing")    \
 	X(10, detach, flag, "--detach", 'd', NULL, "submits, prints the run's id and returns")               \
 	X(11, now, flag, "--now", 0, NULL, "gives nobody time to save work")                                 \
-	X(12, md, flag, "--md", 0, NULL, "as Markdown")
+	X(12, md, flag, "--md", 0, NULL, "as Markdown")                                                      \
+	X(13, keys_file, text, "--keys", 0, "FILE",                                                          \
+	    "API keys as in CLAUDE_CONFIGS, from a file that only you can read")
 
 typedef bool args_kind_flag;
 typedef const char *args_kind_text;

@@ -3,6 +3,7 @@
 
 #include "common/alloc.h"
 #include "common/child.h"
+#include "common/configs.h"
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/sibling.h"
@@ -29,8 +30,6 @@ struct autostart {
 
 extern char **environ;
 
-static const char *const secrets[] = {"GITHUB_TOKEN=", "GH_TOKEN=", "CLAUDE_CONFIGS="};
-
 /* Our environment without secrets, state first (NULL: as it is); the vector is fresh, strings are borrowed.
  */
 static const char **
@@ -44,9 +43,7 @@ clean_environment(const char *state)
 	for (size_t i = 0; i < n; i++) {
 		bool drop = state != NULL && strncmp(environ[i], "ORCH_STATE_DIR=", 15) == 0;
 
-		for (size_t s = 0; s < sizeof(secrets) / sizeof(secrets[0]); s++)
-			drop = drop || strncmp(environ[i], secrets[s], strlen(secrets[s])) == 0;
-		if (!drop)
+		if (!drop && !configs_travels_by_message(environ[i]))
 			env[used++] = environ[i];
 	}
 	return env;

@@ -5,6 +5,7 @@
 #include "common/json.h"
 #include "common/plan.h"
 #include "supervisor/ctl/issue.h"
+#include "supervisor/ctl/keys.h"
 #include "supervisor/ctl/live.h"
 #include "supervisor/ctl/preflight.h"
 
@@ -54,6 +55,8 @@ prepare(struct submission *s, struct ctl *c, struct err *e)
 {
 	int rc = issue_read(&s->issue, &c->args, e);
 
+	if (rc == 0)
+		rc = keys_read(c, e);
 	if (rc == 0 && c->args.plan_file != NULL)
 		rc = read_plan(s, c->args.plan_file, e);
 	if (rc < 0)
@@ -77,8 +80,11 @@ static int
 submit(struct submission *s, struct ctl *c)
 {
 	struct msg m = {.id = MSG_RUN_SUBMIT};
-	int rc;
+	struct err e = {""};
+	int rc = keys_give(c, KEYS_FOR_NEXT, NULL, NULL, &e);
 
+	if (rc < 0)
+		return ctl_fail(rc, &e);
 	m.run_submit.issue = s->issue.number;
 	m.run_submit.title = s->issue.title;
 	m.run_submit.body = s->issue.text;

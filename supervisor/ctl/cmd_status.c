@@ -2,6 +2,7 @@
 #include "supervisor/ctl/cmds.h"
 
 #include "common/clock.h"
+#include "supervisor/ctl/keys.h"
 #include "supervisor/ctl/live.h"
 #include "supervisor/ctl/out.h"
 
@@ -35,6 +36,24 @@ show_once(struct ctl *c, const struct out_ops *ops)
 	return rc;
 }
 
+/* A run that lost its keys with its orchd gets them from whoever watches it and has them. */
+static int
+bring_keys(struct ctl *c)
+{
+	struct err e = {""};
+	int rc;
+
+	if (keys_read(c, &e) < 0 && c->args.keys_file != NULL) {
+		ctl_say("%s", e.msg);
+		return CTL_USAGE;
+	}
+	rc = ctl_connect(c);
+	if (rc == CTL_OK &&
+	    keys_give(c, KEYS_FOR_ORPHANS, c->args.word_count > 0 ? c->args.words[0] : NULL, NULL, &e) < 0)
+		ctl_say("%s", e.msg);
+	return rc;
+}
+
 static int
 watch(struct ctl *c)
 {
@@ -43,7 +62,7 @@ watch(struct ctl *c)
 	int rc = CTL_OK;
 
 	if (!ctl_never_ran(c)) {
-		rc = ctl_connect(c);
+		rc = bring_keys(c);
 		if (rc == CTL_OK)
 			rc = live_show(c, &o, &found);
 	}

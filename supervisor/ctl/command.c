@@ -13,9 +13,10 @@
 /* The end has a NULL name. */
 static const struct command commands[] = {
     {"run", "[ISSUE | --task FILE|- | -m TEXT]", "starts a run and shows it until it has ended",
-	ARGS_conf | ARGS_message | ARGS_task_file | ARGS_plan_file | ARGS_detach, 0, 1, cmd_run_main, NULL},
+	ARGS_conf | ARGS_message | ARGS_task_file | ARGS_plan_file | ARGS_keys_file | ARGS_detach, 0, 1,
+	cmd_run_main, NULL},
     {"status", "[RUN]", "shows a run: what needs you first, then who does what",
-	ARGS_json | ARGS_watch | ARGS_all, 0, 1, cmd_status, "lists every run"},
+	ARGS_json | ARGS_watch | ARGS_all | ARGS_keys_file, 0, 1, cmd_status, "lists every run"},
     {"logs", "[TASK]", "shows the history of a run or a task, and where the full log is",
 	ARGS_follow | ARGS_json | ARGS_lines, 0, 1, cmd_logs, NULL},
     {"events", "[TASK]", "the history as one JSON object a line, for programs",
@@ -29,11 +30,12 @@ static const struct command commands[] = {
     {"cancel", "RUN|TASK", "ends a run or a task for good, keeping what is merged", 0, 1, 1, cmd_cancel,
 	NULL},
     {"retry", "TASK", "gives a failed task a new start", 0, 1, 1, cmd_retry, NULL},
-    {"resume", "[RUN]", "goes on with a run that was stopped", 0, 0, 1, cmd_resume, NULL},
+    {"resume", "[RUN]", "goes on with a run that was stopped, or whose keys are gone", ARGS_keys_file, 0, 1,
+	cmd_resume, NULL},
     {"clean", "", "removes ended runs: history, logs, leftover worktrees; never a work branch", ARGS_all, 0,
 	0, cmd_clean, "also drops work that was saved from unfinished tasks (refs/orch/wip)"},
-    {"doctor", "", "checks that everything a run needs is there", ARGS_json | ARGS_conf, 0, 0, cmd_doctor,
-	NULL},
+    {"doctor", "", "checks that everything a run needs is there", ARGS_json | ARGS_conf | ARGS_keys_file, 0,
+	0, cmd_doctor, NULL},
     {NULL, NULL, NULL, 0, 0, 0, NULL, NULL},
 };
 

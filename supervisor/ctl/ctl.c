@@ -1,6 +1,7 @@
 /* ctl: see ctl.h. */
 #include "supervisor/ctl/ctl.h"
 
+#include "common/configs.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -145,6 +146,7 @@ ctl_close(struct ctl *c)
 		loop_clear(&c->loop);
 	repo_clear(&c->repo);
 	conf_clear(&c->conf);
+	configs_wipe_free(c->keys);
 }
 
 bool

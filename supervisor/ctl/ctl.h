@@ -20,6 +20,7 @@ struct ctl {
 	struct repo repo;
 	struct loop loop;
 	struct client *client; /* NULL until ctl_connect */
+	char *keys;            /* keys_read(): as JSON, wiped at the end; NULL: none */
 };
 
 /*

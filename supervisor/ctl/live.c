@@ -3,6 +3,7 @@
 #include "supervisor/ctl/live.h"
 
 #include "common/clock.h"
+#include "supervisor/ctl/keys.h"
 #include "supervisor/ctl/term.h"
 #include "supervisor/ctl/tree.h"
 
@@ -149,6 +150,8 @@ try_again(struct live *v, struct err *e)
 	client_free(v->ctl->client);
 	v->ctl->client = NULL;
 	rc = client_open(&v->ctl->client, &v->ctl->loop, &v->ctl->repo, true, e);
+	if (rc == 0) /* the new orchd may not have them */
+		rc = keys_give(v->ctl, KEYS_FOR_ORPHANS, v->run[0] == '\0' ? v->o->run : v->run, NULL, e);
 	return rc == 0 ? subscribe(v, e) : rc;
 }
 
