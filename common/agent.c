@@ -11,6 +11,7 @@
 #include "common/cmd.h"
 #include "common/fd.h"
 #include "common/json.h"
+#include "common/redact.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -36,6 +37,7 @@ struct attempt {
 	pid_t pid;
 	int in_fd, out_fd, err_fd, log_fd;
 	off_t log_size;
+	struct redact_stream log, err; /* on their way to the log, and to the tail of stderr */
 	struct event *in_ev, *out_ev, *err_ev;
 	const char *prompt;
 	size_t prompt_left;
@@ -119,14 +121,25 @@ on_line(void *arg, const char *line, size_t size)
 	if (a->log_fd < 0 || (off_t)size + 1 > LOG_MAX - a->log_size)
 		return;
 	a->log_size += (off_t)size + 1;
+	redact_stream_feed(&a->log, line, size);
+	redact_stream_feed(&a->log, "\n", 1);
+}
+
+/* What may be kept of it. */
+static void
+write_log(void *arg, const char *data, size_t size)
+{
+	struct attempt *a = arg;
+
 	/* a full disk must not fail the attempt */
-	if (fd_write_all(a->log_fd, line, size) < 0 || fd_write_all(a->log_fd, "\n", 1) < 0)
+	if (a->log_fd >= 0 && fd_write_all(a->log_fd, data, size) < 0)
 		fd_close(&a->log_fd);
 }
 
 static void
-keep_stderr(struct agent_record *r, const char *data, size_t size)
+keep_stderr(void *arg, const char *data, size_t size)
 {
+	struct agent_record *r = arg;
 	size_t drop;
 
 	if (size > AGENT_STDERR_MAX) {
@@ -154,7 +167,7 @@ read_some(struct attempt *a, int *fd, struct event **ev, bool is_err)
 		return false;
 	}
 	if (is_err) {
-		keep_stderr(&a->record, buf, (size_t)n);
+		redact_stream_feed(&a->err, buf, (size_t)n);
 	} else {
 		a->record.last_ms = clock_now_ms();
 		stream_feed(&a->record.stream, buf, (size_t)n);
@@ -333,6 +346,8 @@ drain(struct attempt *a)
 	for (limit = DRAIN_MAX / 4096; limit > 0 && read_some(a, &a->err_fd, &a->err_ev, true); limit--)
 		continue;
 	stream_end(&a->record.stream);
+	redact_stream_end(&a->err);
+	redact_stream_end(&a->log);
 }
 
 static void
@@ -387,6 +402,8 @@ agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, s
 	a->record.start_ms = a->record.last_ms = clock_now_ms();
 	stream_init(&a->record.stream, on_event, a);
 	a->record.stream.line_fn = on_line;
+	a->log = (struct redact_stream){.r = s->redact, .sink = write_log, .arg = a};
+	a->err = (struct redact_stream){.r = s->redact, .sink = keep_stderr, .arg = &a->record};
 	open_log(a);
 	rc = start(a, &why);
 	if (rc < 0) {

@@ -42,6 +42,8 @@ struct agent_patience {
 	unsigned retries;
 };
 
+struct redact;
+
 struct agent_spec {
 	const char *program;    /* conf agent */
 	const char *cwd;        /* the worktree */
@@ -54,9 +56,10 @@ struct agent_spec {
 	const char *json_schema;        /* planning: structured output wanted; NULL */
 	const char *session;            /* a UUID: started with --session-id, or resumed */
 	bool resume;
-	const char *label;      /* whom it works for, in words: "25/em1/w2, attempt 2"; NULL */
-	const char *log_path;   /* its lines, appended; at most 64 MiB per file; NULL: not kept */
-	const char *debug_path; /* the program's own log, appended; NULL: none */
+	const char *label;           /* whom it works for, in words: "25/em1/w2, attempt 2"; NULL */
+	const struct redact *redact; /* what neither log nor outcome may hold; NULL: nothing */
+	const char *log_path;        /* its lines, appended; at most 64 MiB per file; NULL: not kept */
+	const char *debug_path;      /* the program's own log, appended; NULL: none */
 	int64_t timeout_ms, silence_ms;
 	int64_t exit_grace_ms; /* how long it may live after its result; 0: 10 s */
 	int64_t term_grace_ms; /* between TERM and KILL; 0: 3 s */
@@ -148,12 +151,13 @@ enum agent_next agent_end_next(enum agent_end end);
  * come last and win; with them, no option of the run may say where the key goes (ANTHROPIC_*).
  */
 struct conf;
+char **agent_env(
+    const struct conf *c, const char *ceiling, const char *const *extra, const char *const *keys);
+
 void agent_patience(const struct conf *c, struct agent_patience *p);
 /* A word of extra arguments that would break how we call the program, or that an option of ours is for; NULL
  * when there is none. */
 const char *agent_refused_arg(const json_t *args);
-char **agent_env(
-    const struct conf *c, const char *ceiling, const char *const *extra, const char *const *keys);
 
 /* Checks that the program can be run. 0 or -errno with a sentence that says what to do. */
 int agent_check(const char *program, struct err *e);

@@ -143,6 +143,7 @@ run_once(struct role *r, const struct attempt *a, const char *prompt, bool resum
 	    .session = r->session,
 	    .resume = resume,
 	    .label = label,
+	    .redact = r->redact,
 	    .log_path = log_path,
 	    .debug_path = debug_path,
 	    .timeout_ms = (int64_t)r->conf.agent_timeout_ms,
