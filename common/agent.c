@@ -9,6 +9,7 @@
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/cmd.h"
+#include "common/endpoint.h"
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/redact.h"
@@ -368,6 +369,38 @@ run_to_end(struct attempt *a)
 	drain(a);
 }
 
+/* Ends that may be the endpoint's doing; without a retry only where somebody chose the endpoint. */
+static bool
+smells_of_endpoint(enum agent_end end, const struct agent_record *r, bool chosen)
+{
+	if (end == AGENT_SILENT || end == AGENT_TIMEOUT || end == AGENT_NO_RESULT)
+		return r->stream.retries > 0 || (chosen && r->stream.lines > 0);
+	return end == AGENT_ENDPOINT;
+}
+
+/* What a look at its endpoint finds now, as a sentence; NULL: none was taken. */
+static char *
+look_at_endpoint(struct attempt *a, enum agent_end end)
+{
+	bool chosen;
+	const char *url = agent_base_url(a->spec->env, &chosen);
+	struct endpoint found;
+	struct err e = {""};
+
+	if (!smells_of_endpoint(end, &a->record, chosen) || endpoint_probe(a->loop, url, &found, &e) < 0)
+		return NULL;
+	return endpoint_text(&found);
+}
+
+static void
+explain(struct attempt *a, struct agent_outcome *o)
+{
+	char *probe = look_at_endpoint(a, o->end);
+
+	o->reason = agent_explain(a->spec, &a->record, o->end, probe);
+	free(probe);
+}
+
 static int
 not_started(struct agent_outcome *o, const struct err *e)
 {
@@ -412,7 +445,7 @@ agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, s
 		run_to_end(a);
 		agent_judge(s, &a->record, o);
 		if (o->end != AGENT_OK && a->record.stopped != AGENT_STOP_CANCEL)
-			o->reason = agent_explain(s, &a->record, o->end, NULL);
+			explain(a, o);
 		if (a->record.stopped == AGENT_STOP_CANCEL) {
 			drop_strings(o);
 			rc = err_set(e, -ECANCELED, "the agent was stopped");

@@ -33,6 +33,19 @@ struct agent_record {
  * -errno with a sentence. */
 int agent_prepare(const struct agent_spec *s, char ***argv, char ***env, struct err *e);
 
+/* The second step of the environment: for one attempt, with its folders; login: what agent_share_login gave.
+ * Fresh vector. */
+char **agent_attempt_env(const struct agent_spec *s, const char *home, const char *tmp, const char *login);
+
+/*
+ * Makes the user's own login usable from home, unless the environment has a key. *pair: the variable to set,
+ * in fresh memory; NULL: none. 0 or -errno with a sentence.
+ */
+int agent_share_login(const struct agent_spec *s, const char *home, char **pair, struct err *e);
+
+/* Appends to a vector that grows; room follows from the count. Takes over item. */
+void agent_push(char ***v, size_t *n, char *item);
+
 /* Fills all of o but its reason. */
 void agent_judge(const struct agent_spec *s, const struct agent_record *r, struct agent_outcome *o);
 
@@ -40,6 +53,9 @@ void agent_judge(const struct agent_spec *s, const struct agent_record *r, struc
  * Caller frees. */
 char *agent_explain(
     const struct agent_spec *s, const struct agent_record *r, enum agent_end end, const char *probe);
+
+/* Where it sends its requests: as its environment says (*chosen), else the program's own place. Borrowed. */
+const char *agent_base_url(const char *const *env, bool *chosen);
 
 /* The text by which a program says that a session to resume is not there. */
 const char *agent_gone_text(void);

@@ -576,6 +576,67 @@ test_early_closed_stdin(void **state)
 	free(prompt);
 }
 
+static bool
+env_has(struct fixture *f, const char *words)
+{
+	char *text = read_in(f, "wt/env");
+	bool has = strstr(text, words) != NULL;
+
+	free(text);
+	return has;
+}
+
+/* The user's login is used where it is, and only while no key is given. */
+static void
+test_login(void **state)
+{
+	struct fixture *f = *state;
+	char *home = xasprintf("%s/user", f->dir), *dir = xasprintf("%s/.claude", home);
+	char *link = xasprintf("%s/home/.claude/settings.json", f->home);
+	char *pair = xasprintf("CLAUDE_SECURESTORAGE_CONFIG_DIR=%s\n", dir), *old = xstrdup(getenv("HOME"));
+	const char *const key[] = {"ANTHROPIC_API_KEY=sk-test-dummy", NULL};
+	struct stat st;
+	char *text;
+
+	assert_int_equal(fd_mkdirs(dir, 0700), 0);
+	script(f, "user/.claude/settings.json", "{\"a\": 1}");
+	setenv("HOME", home, 1);
+	unsetenv("CLAUDE_CONFIG_DIR");
+	use_program(f, "#!/bin/sh\nenv > env\ncat $HOME/.claude/settings.json > settings\n");
+	run(f, NULL, AGENT_NO_RESULT, NULL);
+	assert_true(env_has(f, pair));
+	text = read_in(f, "wt/settings");
+	assert_string_equal(text, "{\"a\": 1}");
+	free(text);
+	f->spec.env = key;
+	run(f, NULL, AGENT_NO_RESULT, NULL);
+	assert_false(env_has(f, "CLAUDE_SECURESTORAGE_CONFIG_DIR"));
+	assert_int_equal(lstat(link, &st), -1);
+	assert_int_equal(rmdir(dir), -1); /* what is the user's is still there */
+	setenv("HOME", old, 1);
+	free(home);
+	free(dir);
+	free(link);
+	free(pair);
+	free(old);
+	free((char *)f->spec.program);
+}
+
+/* An endpoint that is not there is looked at, and what was found is said. */
+static void
+test_probe(void **state)
+{
+	struct fixture *f = *state;
+	const char *env[64] = {"ANTHROPIC_BASE_URL=http://user:sk-test-dummy@127.0.0.1:1/x"};
+
+	for (size_t i = 0; f->env[i] != NULL; i++)
+		env[i + 1] = f->env[i];
+	f->spec.env = env;
+	run(f, "api_error 503 broken\n", AGENT_ENDPOINT,
+	    WORDS("A probe of http://127.0.0.1:1 could not connect", "refused"));
+	assert_null(strstr(f->o.reason, "sk-test-dummy"));
+}
+
 /* What it calls its session becomes an argument of the next call. */
 static void
 test_session_is_no_option(void **state)
@@ -657,6 +718,8 @@ main(void)
 	    TEST(test_resume),
 	    TEST(test_limited),
 	    TEST(test_options),
+	    TEST(test_login),
+	    TEST(test_probe),
 	    TEST(test_resume_unknown),
 	    TEST(test_session_used_twice),
 	    TEST(test_plan),
