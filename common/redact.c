@@ -390,6 +390,8 @@ redact_text(const struct redact *r, const char *text, size_t size, size_t *out)
 static void
 hold(struct redact_stream *s, const char *data, size_t size)
 {
+	if (size == 0)
+		return;
 	if (s->room - s->size < size) {
 		s->room = s->size + size + 4096;
 		s->held = xrealloc(s->held, s->room);
