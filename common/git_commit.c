@@ -25,6 +25,8 @@ struct work {
 	char head[GIT_OID_HEX], tip[GIT_OID_HEX]; /* of the worktree, of the branch; "" when there is none */
 	bool head_ok, tip_ok;                     /* descend from base */
 	char *was_on;                             /* the branch that HEAD named, or NULL */
+	/* What same_tree asked last: a commit and its tree. */
+	char seen[GIT_OID_HEX], seen_tree[GIT_OID_HEX];
 	struct git_notes notes;
 };
 
@@ -99,10 +101,14 @@ look(struct work *w, struct err *e)
 static int
 same_tree(struct work *w, const char *commit, const char *tree, struct err *e)
 {
-	char other[GIT_OID_HEX];
-	int rc = git_tree(w->repo, commit, other, e);
+	if (strcmp(commit, w->seen) != 0) {
+		int rc = git_tree(w->repo, commit, w->seen_tree, e);
 
-	return rc < 0 ? rc : strcmp(other, tree) == 0;
+		if (rc < 0)
+			return rc;
+		strcpy(w->seen, commit);
+	}
+	return strcmp(w->seen_tree, tree) == 0;
 }
 
 /* Did the agent do its work on the branch, and then only look at something older? 1, 0 or -errno. */

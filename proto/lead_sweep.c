@@ -106,7 +106,7 @@ sweep_worktrees(struct role *r, const struct team_child *c, const char *flat, st
 	return rc;
 }
 
-/* The branches of the child and below it, full names, children before parents; strv_free. */
+/* The branches of the child and below it as "<tip> <full name>", children before parents; strv_free. */
 static int
 find_branches(struct role *r, const char *branch, char ***refs, struct err *e)
 {
@@ -115,8 +115,8 @@ find_branches(struct role *r, const char *branch, char ***refs, struct err *e)
 	struct git_out out = {0};
 	char **list = xcalloc(1, sizeof(*list));
 	size_t n = 0;
-	int rc = git_run(
-	    &r->git, 0, &out, e, "for-each-ref", "--sort=-refname", "--format=%(refname)", own, below, NULL);
+	int rc = git_run(&r->git, 0, &out, e, "for-each-ref", "--sort=-refname",
+	    "--format=%(objectname) %(refname)", own, below, NULL);
 
 	if (rc == 0) {
 		for (line = strtok_r(out.out, "\n", &save); line != NULL;
@@ -156,14 +156,11 @@ is_held(struct role *r, const char *ref, const char *tip, struct err *e)
 
 /* flat: the task's name for the saved ref. */
 static int
-sweep_branch(struct role *r, const char *ref, const char *flat, struct err *e)
+sweep_branch(struct role *r, const char *ref, const char *tip, const char *flat, struct err *e)
 {
 	const char *branch = ref + strlen("refs/heads/");
-	char tip[GIT_OID_HEX];
-	int rc = git_resolve(&r->git, ref, tip, e);
+	int rc = is_held(r, ref, tip, e);
 
-	if (rc == 0)
-		rc = is_held(r, ref, tip, e);
 	if (rc == 0) {
 		char *wip = xasprintf("refs/orch/wip/%s", flat);
 
@@ -184,10 +181,12 @@ sweep_branches(struct role *r, const char *branch, const char *flat, struct err 
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; rc == 0 && refs[i] != NULL; i++) {
-		/* What follows the child's branch name is what follows its task's: "-w2". */
-		char *name = xasprintf("%s%s", flat, refs[i] + strlen("refs/heads/") + strlen(branch));
+		char *tip = refs[i], *ref = strchr(tip, ' '), *name;
 
-		rc = sweep_branch(r, refs[i], name, e);
+		*ref++ = '\0';
+		/* What follows the child's branch name is what follows its task's: "-w2". */
+		name = xasprintf("%s%s", flat, ref + strlen("refs/heads/") + strlen(branch));
+		rc = sweep_branch(r, ref, tip, name, e);
 		free(name);
 	}
 	strv_free(refs);
