@@ -10,6 +10,7 @@
 #include "common/text.h"
 #include "proto/attempt.h"
 #include "worker/judge.h"
+#include "worker/leak.h"
 #include "worker/merge.h"
 
 #include <errno.h>
@@ -49,6 +50,29 @@ tidy(struct worker *w, struct err *e)
 	return rc;
 }
 
+/* A commit that holds a key never becomes known to anybody: its files go back to the agent without it. */
+static int
+refuse_keys(struct worker *w, struct err *e)
+{
+	const char *from = w->merge.commit[0] != '\0' ? w->merge.commit : w->base;
+	char *where = NULL, *evidence;
+	int rc = leak_find(w->role, from, w->head, &where, e);
+
+	if (rc < 0 || where == NULL)
+		return rc;
+	rc = leak_undo(w->role, from, e);
+	if (rc == 0) {
+		evidence =
+		    xasprintf("A key of the API must not be part of a commit, but %s. Take it out of the "
+			      "files, and write no file with it.",
+			where);
+		rc = send_back(w, "the commit contains a configured key", evidence, e);
+		free(evidence);
+	}
+	free(where);
+	return rc;
+}
+
 /* Everything in the worktree becomes the task's commit, and orchd knows it: from here on the agent is not
  * needed. */
 static int
@@ -66,6 +90,8 @@ commit(struct worker *w, struct err *e)
 	if (rc == 0 && notes != NULL)
 		link_event(r->link, "commit", "%s", notes);
 	free(notes);
+	if (rc == 0)
+		rc = refuse_keys(w, e);
 	if (rc == 0)
 		rc = merge_close(r, &w->merge, w->head, e);
 	return rc == 0 ? role_note(r, &note, e) : rc;

@@ -34,7 +34,7 @@ void
 ctlrun_scrub_environment(void)
 {
 	static const char *const prefixes[] = {
-	    "ORCH_", "ISSUE_", "MAX_", "API_TIMEOUT_MS", "XDG_STATE_HOME", "NO_COLOR", "GITHUB_", "CLAUDE_"};
+	    "ORCH_", "ISSUE_", "MAX_", "API_TIMEOUT_MS", "XDG_STATE_HOME", "NO_COLOR", "GITHUB_", "CLAUDE_", "ANTHROPIC_"};
 	size_t i = 0;
 
 	while (environ[i] != NULL) {
