@@ -79,6 +79,11 @@ read_settings(struct ctl *c, struct err *e)
 	if (rc == 0 && text != NULL)
 		rc = conf_from_file(&c->conf, SETTINGS_FILE, text, size, e);
 	free(text);
+	if (rc < 0 && !(c->cmd->options & ARGS_conf)) {
+		/* Whoever spoils the file while a run goes on must still be able to look at it and to stop it. */
+		ctl_say("note: %s; going on as if the file were not there", e->msg);
+		rc = 0;
+	}
 	if (rc == 0)
 		rc = conf_from_env(&c->conf, e);
 	if (rc == 0)
