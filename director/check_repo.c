@@ -2,6 +2,7 @@
 #include "director/check.h"
 
 #include "common/alloc.h"
+#include "common/child.h"
 #include "common/cmd.h"
 #include "common/json.h"
 #include "common/text.h"
@@ -171,6 +172,97 @@ check_names(struct check *c, struct err *e)
 	return rc == -ENOENT ? 0 : rc;
 }
 
+/* A setting of a filter's as git reads it; "" when there is none. Caller frees. */
+static char *
+filter_setting(struct check *c, const char *name, const char *what)
+{
+	char *key = xasprintf("filter.%s.%s", name, what), *said = NULL;
+	const char *const args[] = {"config", "--get", key, NULL};
+
+	if (plain_git(c, &said, NULL, args) != 0)
+		xreplace(&said, "");
+	free(key);
+	return said;
+}
+
+/*
+ * The program without which git stops: a filter process always, a command for single files when the filter is
+ * required. NULL: none, or only a shell could tell which. Caller frees.
+ */
+static char *
+filter_program(struct check *c, const char *name)
+{
+	char *command = filter_setting(c, name, "process"), *required = filter_setting(c, name, "required");
+	char *program = NULL;
+	size_t n;
+
+	if (command[0] == '\0' && strcmp(required, "true") == 0) {
+		free(command);
+		command = filter_setting(c, name, "smudge");
+	}
+	n = strcspn(command, " ");
+	if (n > 0 && strcspn(command, "'\"\\$`=;&|<>(){}*?~") >= n)
+		program = xstrndup(command, n);
+	free(command);
+	free(required);
+	return program;
+}
+
+/* Does a file of the checkout go through the filter? */
+static bool
+filter_is_used(struct check *c, const char *name)
+{
+	char *pattern = xasprintf(":(attr:filter=%s)", name), *said = NULL;
+	const char *const args[] = {"ls-files", "--", pattern, NULL};
+	bool used = plain_git(c, &said, NULL, args) == 0 && said[0] != '\0';
+
+	free(said);
+	free(pattern);
+	return used;
+}
+
+static int
+check_filter(struct check *c, const char *name, struct err *e)
+{
+	char *program = filter_program(c, name), *path = NULL;
+	int rc = program == NULL ? 0 : child_find_program(program, &path, NULL);
+
+	if (rc < 0 && filter_is_used(c, name))
+		err_set(e, rc,
+		    "files here go through the git filter %s, and its program %s is not installed: install "
+		    "it, or "
+		    "remove filter.%s from git's configuration",
+		    name, program, name);
+	else
+		rc = 0;
+	free(program);
+	free(path);
+	return rc;
+}
+
+/* With a filter's program gone (git-lfs was set up once) git makes no worktree at all. */
+static int
+check_filters(struct check *c, struct err *e)
+{
+	struct git_out out = {0};
+	char *save;
+	int rc = 0;
+
+	if (git_run(&c->git, 0, &out, NULL, "config", "--name-only", "--get-regexp",
+		"^filter\\..+\\.(process|required)$", NULL) < 0)
+		return 0; /* there is none */
+	for (char *s = strtok_r(out.out, "\n", &save); rc == 0 && s != NULL;
+	     s = strtok_r(NULL, "\n", &save)) {
+		const char *first = strchr(s, '.'), *last = strrchr(s, '.');
+		char *name = first == last ? NULL : xstrndup(first + 1, (size_t)(last - first) - 1);
+
+		rc = name == NULL ? 0 : check_filter(c, name, e);
+		free(name);
+	}
+	git_out_clear(&out);
+	return rc;
+}
+
 static int
 add_notes(struct check *c, struct err *e)
 {
@@ -207,5 +299,7 @@ check_repository(struct check *c, struct err *e)
 								   : base_from_head(c, e);
 	if (rc == 0)
 		rc = check_names(c, e);
+	if (rc == 0)
+		rc = check_filters(c, e);
 	return rc == 0 ? add_notes(c, e) : rc;
 }
