@@ -100,6 +100,8 @@ static void
 finish_when_quiet(struct ctlrun *r)
 {
 	r->done = r->ended && r->pipes[0]->fd < 0 && r->pipes[1]->fd < 0;
+	if (r->done && r->on_text != NULL)
+		r->on_text(r, r->arg);
 }
 
 static void

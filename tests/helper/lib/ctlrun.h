@@ -33,7 +33,7 @@ struct ctlrun {
 
 /*
  * Starts orchctl in the checkout with the arguments up to NULL in argv (without its name). tty: its stdout is
- * a terminal of 60 x 20. on_text, which may be NULL, is called whenever out or err has grown.
+ * a terminal of 60 x 20. on_text, which may be NULL, is called whenever out or err has grown, and at the end.
  */
 void ctlrun_start(struct ctlrun *r, struct testrepo *t, bool tty, const char *const *argv,
     void (*on_text)(struct ctlrun *r, void *arg), void *arg);
