@@ -1,0 +1,44 @@
+/*
+ * tokens: what an agent shows the gateway instead of a key: 128 random bits that belong to one attempt, from
+ * its start to its end, and open nothing else. Compared in constant time. Pure, but for getrandom(2).
+ */
+#ifndef ORCH_GATEWAY_TOKENS_H
+#define ORCH_GATEWAY_TOKENS_H
+
+#include "supervisor/gateway/keys.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TOKEN_PREFIX "orch-" /* tells a person what it is, and a secret scanner that it is no key */
+#define TOKEN_SIZE 38        /* with the prefix, 32 hex digits and the NUL */
+#define TOKENS_MAX 4096      /* attempts at one time: MAX_EMS * MAX_WORKERS_PER_EM at their most */
+
+/* What the gateway knows of an attempt. */
+struct attempt_seat {
+	char *task; /* "25/em1/w2": for people; the gateway makes nothing of it */
+	uint32_t attempt;
+	struct keys_seat seat;
+	unsigned in_flight;
+	uint64_t requests;
+};
+
+struct tokens;
+
+struct tokens *tokens_new(void);
+/* Wipes and frees; NULL is fine. */
+void tokens_free(struct tokens *t);
+
+/* A fresh token. 0 or -errno. */
+int token_make(char token[TOKEN_SIZE]);
+/*
+ * Lets the token in. 0; -EINVAL when it has not the form of one; -EEXIST; -ENOSPC. The task's name is copied.
+ */
+int tokens_add(struct tokens *t, const char *token, const char *task, uint32_t attempt);
+/* The attempt has ended. Its place is given back to keys. Returns -ENOENT when it is not known. */
+int tokens_remove(struct tokens *t, const char *token, struct keys *k);
+/* Whose is this? NULL for nobody. Takes as long for any wrong one. The result lives until its removal. */
+struct attempt_seat *tokens_find(const struct tokens *t, const char *text, size_t size);
+size_t tokens_count(const struct tokens *t);
+
+#endif
