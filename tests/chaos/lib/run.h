@@ -1,0 +1,25 @@
+/* run: one run of chaos in this process (see chaos.h). Private to tests/chaos/lib. */
+#ifndef ORCH_TESTS_CHAOS_RUN_H
+#define ORCH_TESTS_CHAOS_RUN_H
+
+#include "tests/chaos/lib/fault.h"
+
+#define CHAOS_SHAPES 3
+
+/* In memory that parent and child share. */
+struct chaos_run {
+	char trees[CHAOS_SHAPES][GIT_OID_HEX]; /* "" until an undisturbed run has said it */
+	/* What is to be done. percent 0: undisturbed. */
+	uint64_t seed;
+	unsigned shape, percent;
+	/* What was done. */
+	unsigned done[FAULT_COUNT], missed, changes, faults;
+	char history[8192]; /* a line for each fault */
+};
+
+/* For the next run; the trees stay. */
+void chaos_run_clear(struct chaos_run *r);
+/* 0: all laws held. Leaves nothing but what it says on stdout and stderr. */
+int chaos_run(struct chaos_run *r);
+
+#endif
