@@ -161,6 +161,11 @@ const char *agent_refused_arg(const json_t *args);
 
 /* Checks that the program can be run. 0 or -errno with a sentence that says what to do. */
 int agent_check(const char *program, struct err *e);
+/*
+ * Asks the program for its version, pumping the loop. -ENOTSUP with a sentence that says what to do when it
+ * is one that cannot work; 0 when it can, or when its answer says nothing; -ECANCELED.
+ */
+int agent_check_version(struct loop *l, const char *program, struct err *e);
 /* A random RFC 4122 version 4 UUID. */
 void agent_new_session(char uuid[37]);
 

@@ -47,6 +47,9 @@ const struct agent_backend agent_backend = {
     .config_dir = ".claude",
     .login_env = "CLAUDE_SECURESTORAGE_CONFIG_DIR", /* a token that it renews stays the user's */
     .config_files = {"settings.json"},              /* apiKeyHelper, env */
+    .version_arg = "--version",
+    .version_mark = " (Claude Code)",
+    .version_min = {2, 1, 0}, /* before it, options that we cannot do without are missing */
     .gone = "No conversation found with session ID",
 };
 

@@ -18,6 +18,9 @@ struct agent_backend {
 	const char *gone;                          /* what it says when a session to resume is not there */
 	const char *url, *url_env;                 /* its endpoint, and the variable that names another one */
 
+	const char *version_arg, *version_mark; /* asks for it; what follows the number */
+	unsigned version_min[3];
+
 	/* The user's own login. None of it is borrowed where the environment has a variable of key_env. */
 	const char *key_env[4];
 	const char *config_env;      /* the variable that says where the user's configuration is */

@@ -64,6 +64,18 @@ add_rules(struct prompt *p, const struct brief *b)
 	    "- Your last message says in a few lines what you did and what is left, if anything.\n");
 }
 
+/* For a session that knows nothing of the one before it. */
+static void
+add_done(struct prompt *p, const struct brief *b)
+{
+	if (b->done == NULL)
+		return;
+	prompt_add(p,
+	    "\nAnother agent has begun this task and could not go on. Its work is in the worktree: read "
+	    "it, keep what is good, and complete the task. What it changed, as data:\n");
+	prompt_block(p, "changed so far", b->done);
+}
+
 static void
 add_rework(struct prompt *p, const struct brief *b)
 {
@@ -114,6 +126,7 @@ brief_worker(const struct brief *b)
 	} else {
 		add_task(&p, b);
 		add_rules(&p, b);
+		add_done(&p, b);
 		add_rework(&p, b);
 	}
 	return prompt_take(&p);

@@ -172,6 +172,8 @@ check_all(struct check *c, struct err *e)
 	if (rc == 0)
 		rc = agent_check(c->conf.agent, e);
 	if (rc == 0)
+		rc = agent_check_version(&c->loop, c->conf.agent, e);
+	if (rc == 0)
 		rc = check_disk(c->state, e);
 	if (rc == 0)
 		rc = check_disk(c->worktrees, e);

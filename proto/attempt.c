@@ -191,14 +191,33 @@ note_usage(struct role *r, const struct agent_outcome *o, struct err *e)
 	return o->has_usage ? role_note(r, &note, e) : 0;
 }
 
+/* Once per process: whether the program can be used at all. ROLE_OVER: it cannot, and o says why. */
+static int
+check_agent(struct role *r, struct agent_outcome *o, struct err *e)
+{
+	struct err why = {{0}};
+	int rc = r->agent_checked ? 0 : agent_check_version(&r->loop, r->conf.agent, &why);
+
+	r->agent_checked = true;
+	if (rc == -ENOTSUP) {
+		o->end = AGENT_CONFIG;
+		o->reason = xstrdup(why.msg);
+		return ROLE_OVER;
+	}
+	return rc < 0 ? err_set(e, rc, "%s", why.msg) : 0;
+}
+
 int
 attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, struct err *e)
 {
 	const char *fresh = a->fresh == NULL ? a->prompt : a->fresh;
 	bool resume = r->session[0] != '\0';
-	int rc = 0;
+	int rc;
 
 	memset(o, 0, sizeof(*o));
+	rc = check_agent(r, o, e);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	if (resume) {
 		rc = run_once(r, a, a->prompt, true, o, e);
 		if (rc < 0 || agent_end_next(o->end) != AGENT_AFRESH)

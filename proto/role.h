@@ -51,7 +51,8 @@ struct role {
 	bool keyed;        /* SECRETS came */
 	bool cancel_asked; /* the last STOP was the run's cancellation */
 
-	/* Of the agent's session: see proto/attempt. */
+	/* Of the agent and its session: see proto/attempt. */
+	bool agent_checked;
 	char session[NAME_MAX_BYTES];
 	uint64_t cost_uusd, tokens_in, tokens_out; /* of sessions before the present one */
 };

@@ -39,13 +39,17 @@ list_paths(char *const *paths, size_t shown, const char *before, const char *bet
 static void
 unchanged(const struct judge_facts *f, struct judgement *j)
 {
-	j->reason = xstrdup("the agent changed nothing");
-	j->evidence = xasprintf("Nothing in the worktree differs from commit %.12s, where the task begins. "
-				"What is ignored by git does not "
-				"count, and neither does what was done outside the worktree. Do the task "
-				"now; when it is impossible, "
-				"say why as your last words.",
-	    f->base);
+	bool denied = f->denied != NULL;
+
+	j->reason = xasprintf("the agent changed nothing%s%s", denied ? ", and was not allowed to use " : "",
+	    denied ? f->denied : "");
+	j->evidence =
+	    xasprintf("Nothing in the worktree differs from commit %.12s, where the task begins. What is "
+		      "ignored by git does not count, and neither does what was done outside the "
+		      "worktree.%s%s%s Do the task now; when it is impossible, say why as your last "
+		      "words.",
+		f->base, denied ? " You were not allowed to use: " : "", denied ? f->denied : "",
+		denied ? ". Use other tools." : "");
 }
 
 static void

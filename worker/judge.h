@@ -13,6 +13,7 @@ struct judge_facts {
 	char *const *changed;    /* paths in which the commit differs from it */
 	char *const *marked;     /* files with conflict markers left in them */
 	const char *const *owns; /* patterns */
+	const char *denied;      /* tools that the agent wanted and was not allowed to use; NULL */
 };
 
 /* Why it goes back to the agent, for status (one sentence) and for the agent. */

@@ -19,11 +19,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#define DONE_MAX 16384 /* bytes of a list of changes that are told */
+
 struct worker {
 	struct role *role;
 	char base[GIT_OID_HEX], head[GIT_OID_HEX];
 	struct merge merge;
 	char *summary;
+	char *denied; /* tools that its agent was not allowed to use */
 };
 
 /* Back to the agent: orchd counts it and starts the next process with the evidence. */
@@ -97,6 +100,46 @@ commit(struct worker *w, struct err *e)
 	return rc == 0 ? role_note(r, &note, e) : rc;
 }
 
+/* Adds what a git command says of the worktree. */
+static void
+add_output(struct git *wt, char **text, const char *const *argv)
+{
+	struct git_out out = {0};
+	struct err e = {{0}};
+	char *some, *longer;
+
+	if (git_runv(wt, 0, &out, &e, argv, NULL, NULL, 0) < 0)
+		return; /* the brief is as good without it */
+	some = text_utf8(out.out, out.size, DONE_MAX);
+	longer = xasprintf("%s%s", *text, some);
+	free(*text);
+	*text = longer;
+	free(some);
+	git_out_clear(&out);
+}
+
+/* What the worktree holds beyond the base, committed or not; NULL: nothing. */
+static char *
+done_so_far(struct worker *w)
+{
+	const char *const changed[] = {"diff", "--stat=100", "--no-ext-diff", "--no-textconv", w->base, NULL};
+	const char *const added[] = {"ls-files", "--others", "--exclude-standard", NULL};
+	struct git wt = {0};
+	struct err e = {{0}};
+	char *text = xstrdup("");
+
+	if (git_init_worktree(&wt, &w->role->git, w->role->worktree, &e) == 0) {
+		add_output(&wt, &text, changed);
+		add_output(&wt, &text, added);
+	}
+	git_clear(&wt);
+	if (*text == '\0') {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
 /* resumed: for a session that knows the task. */
 static char *
 make_brief(struct worker *w, bool resumed)
@@ -104,6 +147,7 @@ make_brief(struct worker *w, bool resumed)
 	struct role *r = w->role;
 	const struct msg_assign *a = r->assign;
 	char *context = brief_context(r->worktree), *prompt;
+	char *done = resumed || (a->attempt <= 1 && r->session[0] == '\0') ? NULL : done_so_far(w);
 	char *verify = json_is_string(r->conf.verify) ? xstrdup(json_string_value(r->conf.verify))
 		       : r->conf.verify == NULL       ? NULL
 						      : json_text(r->conf.verify);
@@ -116,6 +160,7 @@ make_brief(struct worker *w, bool resumed)
 	    .branch = a->branch,
 	    .verify = verify,
 	    .context = context,
+	    .done = done,
 	    .evidence = a->rework > 0 ? a->evidence : NULL,
 	    .conflicts = w->merge.unresolved ? (const char *const *)w->merge.conflicts : NULL,
 	    .resumed = resumed,
@@ -123,6 +168,7 @@ make_brief(struct worker *w, bool resumed)
 
 	prompt = brief_worker(&b);
 	free(context);
+	free(done);
 	free(verify);
 	return prompt;
 }
@@ -142,6 +188,8 @@ run_agent(struct worker *w, struct err *e)
 		rc = attempt_report(r, &o, e);
 	else if (rc == 0)
 		w->summary = judge_summary(o.text);
+	if (rc == 0)
+		w->denied = xstrdup(o.denied);
 	agent_outcome_clear(&o);
 	free(fresh);
 	free(again);
@@ -178,7 +226,8 @@ work(struct worker *w, struct err *e)
 static int
 check(struct worker *w, struct err *e)
 {
-	struct judge_facts f = {.base = w->base, .owns = (const char *const *)w->role->owns};
+	struct judge_facts f = {
+	    .base = w->base, .owns = (const char *const *)w->role->owns, .denied = w->denied};
 	char **changed = NULL, **marked = NULL;
 	struct judgement j = {0};
 	int rc = git_changed_paths(&w->role->git, w->base, w->head, &changed, e);
@@ -265,6 +314,7 @@ worker_run(struct role *r, struct err *e)
 		rc = submit(&w, e);
 	merge_clear(&w.merge);
 	free(w.summary);
+	free(w.denied);
 	return rc;
 }
 

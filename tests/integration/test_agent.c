@@ -576,6 +576,29 @@ test_early_closed_stdin(void **state)
 	free(prompt);
 }
 
+static void
+test_version(void **state)
+{
+	static const struct {
+		const char *says;
+		int rc;
+	} cases[] = {{"echo '2.1.330 (Claude Code)'", 0}, {"echo '2.1.0 (Claude Code)'", 0},
+	    {"echo '2.0.99 (Claude Code)'", -ENOTSUP}, {"echo '1.0.3 (Claude Code)'; exit 3", 0},
+	    {"echo '1.0.3'", 0}, {"echo something", 0}, {"exit 1", 0}};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *text = xasprintf("#!/bin/sh\ntest \"$*\" = --version || exit 9\n%s\n", cases[i].says);
+
+		use_program(f, text);
+		assert_int_equal(agent_check_version(&f->loop, f->spec.program, &f->e), cases[i].rc);
+		free(text);
+		free((char *)f->spec.program);
+	}
+	assert_non_null(strstr(f->e.msg, "is version 2.0.99, and orch needs 2.1.0 or later: update it"));
+	assert_int_equal(agent_check_version(&f->loop, "/nonexistent/agent", &f->e), 0);
+}
+
 static bool
 env_has(struct fixture *f, const char *words)
 {
@@ -718,6 +741,7 @@ main(void)
 	    TEST(test_resume),
 	    TEST(test_limited),
 	    TEST(test_options),
+	    TEST(test_version),
 	    TEST(test_login),
 	    TEST(test_probe),
 	    TEST(test_resume_unknown),

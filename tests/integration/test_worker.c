@@ -3,11 +3,13 @@
 #include "tests/helper/lib/test.h"
 
 #include "common/alloc.h"
+#include "common/clock.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define WRITE_A "write src/a.c <<END\nint a;\nEND\ntokens 100 20 0.5\nsay Wrote a.\n"
 
@@ -168,6 +170,80 @@ test_bad_end_keeps_the_work_for_the_next_attempt(void **state)
 	assert_int_equal(host_run(f), 0);
 	last(f, MSG_SUBMIT);
 	expect_git(f, "src/a.c\nsrc/b.c", "diff", "--name-only", "main..parent-w2");
+	host_free(f);
+}
+
+/* A new session knows nothing: it is told what the lost one left. */
+static void
+test_successor_of_a_lost_session_is_told_what_is_there(void **state)
+{
+	struct rolehost *f = new_worker(NULL);
+
+	(void)state;
+	host_script(f, "worker-core.a.1", "write src/a.c <<END\nint a;\nEND\nerror the model is tired\n");
+	host_script(f, "worker-core.a",
+	    "expect_fresh\nexpect_prompt Another agent has begun\nexpect_prompt src/a.c\n"
+	    "write src/b.c <<END\nint b;\nEND\n");
+	assert_int_equal(host_run(f), 0);
+	last(f, MSG_ATTEMPT_FAILED);
+	host_set(&f->a.session, "11111111-2222-4333-8444-555555555555");
+	f->a.attempt = 2;
+	assert_int_equal(host_run(f), 0);
+	last(f, MSG_SUBMIT);
+	expect_git(f, "src/a.c\nsrc/b.c", "diff", "--name-only", "main..parent-w2");
+	host_free(f);
+}
+
+/* A limit is waited for until it resets, or a while; no attempt is used up by it. */
+static void
+test_rate_limit_is_a_reason_to_wait(void **state)
+{
+	struct rolehost *f = new_worker(NULL);
+	uint64_t reset_s = (uint64_t)clock_wall_ms() / 1000 + 7200, now = (uint64_t)clock_wall_ms();
+	char *script = xasprintf("raw <<END\n{\"type\":\"rate_limit_event\",\"rate_limit_info\":{\"status\":"
+				 "\"rejected\",\"resetsAt\":%llu}}\nEND\napi_error 429 slow down\n",
+	    (unsigned long long)reset_s);
+
+	(void)state;
+	host_script(f, "worker-core.a.1", script);
+	host_script(f, "worker-core.a", "api_error 429 slow down\n");
+	assert_int_equal(host_run(f), 0);
+	assert_in_range(last(f, MSG_WAIT)->wait.until, reset_s * 1000, reset_s * 1000 + 800000);
+	assert_non_null(strstr(f->last[MSG_WAIT]->wait.reason, "slow down"));
+	assert_null(f->last[MSG_ATTEMPT_FAILED]);
+	assert_int_equal(host_run(f), 0);
+	assert_in_range(last(f, MSG_WAIT)->wait.until, now + 60000, now + 600000);
+	free(script);
+	host_free(f);
+}
+
+static void
+test_refused_key_is_not_tried_again(void **state)
+{
+	struct rolehost *f = new_worker(NULL);
+
+	(void)state;
+	host_script(f, "worker-core.a", "api_error 401 invalid x-api-key\n");
+	assert_int_equal(host_run(f), 0);
+	assert_non_null(strstr(last(f, MSG_FAIL)->fail.reason, "log the agent in again"));
+	assert_null(f->last[MSG_ATTEMPT_FAILED]);
+	host_free(f);
+}
+
+static void
+test_agent_that_is_too_old_gets_no_work(void **state)
+{
+	struct rolehost *f = new_worker(NULL);
+	char *path = testrepo_path(f->repo, "old-agent"), *options = xasprintf("{\"agent\":\"%s\"}", path);
+
+	(void)state;
+	testrepo_write(f->repo, "old-agent", "#!/bin/sh\necho '1.0.3 (Claude Code)'\n");
+	assert_int_equal(chmod(path, 0700), 0);
+	host_set(&f->a.options_json, options);
+	assert_int_equal(host_run(f), 0);
+	assert_non_null(strstr(last(f, MSG_FAIL)->fail.reason, "1.0.3, and orch needs"));
+	free(path);
+	free(options);
 	host_free(f);
 }
 
@@ -412,6 +488,10 @@ main(void)
 	    cmocka_unit_test(test_red_gate_goes_back_without_its_droppings),
 	    cmocka_unit_test(test_agent_that_commits_and_switches_branches),
 	    cmocka_unit_test(test_bad_end_keeps_the_work_for_the_next_attempt),
+	    cmocka_unit_test(test_successor_of_a_lost_session_is_told_what_is_there),
+	    cmocka_unit_test(test_rate_limit_is_a_reason_to_wait),
+	    cmocka_unit_test(test_refused_key_is_not_tried_again),
+	    cmocka_unit_test(test_agent_that_is_too_old_gets_no_work),
 	    cmocka_unit_test(test_missing_agent_is_not_tried_again),
 	    cmocka_unit_test(test_lost_session_starts_afresh),
 	    cmocka_unit_test(test_strangers_branch_is_left_alone),

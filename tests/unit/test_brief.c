@@ -173,10 +173,29 @@ documents_are_read_and_bounded(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void
+a_successor_hears_what_is_done(void **state)
+{
+	struct brief b = example();
+	char *text;
+
+	(void)state;
+	b.done = " src/parser.c | 12 ++\nsrc/parser.h\n";
+	text = brief_worker(&b);
+	assert_says(text, "Another agent has begun this task");
+	assert_says(text, "----- begin changed so far -----\n src/parser.c | 12 ++\nsrc/parser.h\n");
+	free(text);
+	b.resumed = true;
+	text = brief_worker(&b);
+	assert_silent_on(text, "Another agent");
+	free(text);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_successor_hears_what_is_done),
 	    cmocka_unit_test(first_brief_is_complete),
 	    cmocka_unit_test(rework_carries_the_evidence),
 	    cmocka_unit_test(resumed_session_is_told_to_continue),

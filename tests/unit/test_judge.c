@@ -46,6 +46,22 @@ test_nothing_changed(void **state)
 	judgement_clear(&j);
 }
 
+/* A denial is no error of the agent's program: only here does it become a reason. */
+static void
+test_nothing_changed_for_denied_tools(void **state)
+{
+	char **changed = PATHS(NULL);
+	const struct judge_facts f = {
+	    .base = base, .changed = changed, .owns = owns, .denied = "Bash, Write"};
+	struct judgement j;
+
+	(void)state;
+	assert_false(judge(&f, &j));
+	assert_string_equal(j.reason, "the agent changed nothing, and was not allowed to use Bash, Write");
+	assert_non_null(strstr(j.evidence, "not allowed to use: Bash, Write. "));
+	judgement_clear(&j);
+}
+
 static void
 test_breach_is_listed(void **state)
 {
@@ -151,6 +167,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_within_what_it_owns),
 	    cmocka_unit_test(test_nothing_changed),
+	    cmocka_unit_test(test_nothing_changed_for_denied_tools),
 	    cmocka_unit_test(test_breach_is_listed),
 	    cmocka_unit_test(test_markers_go_before_a_breach),
 	    cmocka_unit_test(test_long_lists_are_cut),
