@@ -30,10 +30,10 @@ struct agent_options {
 };
 
 /*
- * How long the program may wait for its endpoint by itself. The worst silence is one wait for an answer and
- * one inside it (a stalled stream is asked for again in one piece), and must end before silence_ms does: so
- * every failure of an endpoint comes as a result with a reason, and the silence timeout is for what really
- * hangs.
+ * How long the program may wait for its endpoint by itself. The worst silence is two stalled streams (the
+ * second is asked for without a word) and one wait for an answer in one piece; it must end before silence_ms
+ * does: so every failure of an endpoint comes as a result with a reason, and the silence timeout is for what
+ * really hangs.
  */
 struct agent_patience {
 	int64_t silence_ms; /* the silence timeout that fits */

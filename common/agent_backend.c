@@ -71,12 +71,12 @@ agent_name_in(const char *const *list, const char *pair)
 /*
  * Defaults: the CLI's own 10 retries take 200 s and more of mere waiting, its 360 s for an answer to begin
  * are longer than our silence timeout. 4 retries outlive a hiccup (8 s of backoff in all); a queue in front
- * of a busy model is passed well within 120 s; an answer under way pings every few seconds, so 90 s of
+ * of a busy model is passed well within 120 s; an answer under way pings every few seconds, so 60 s of
  * nothing are a dead connection. A server that takes requests and never answers then ends an attempt in 10
  * minutes, with a result that says so, and its retries are seen meanwhile.
  */
 #define ANSWER_MS 120000
-#define IDLE_MS 90000
+#define IDLE_MS 60000
 #define IDLE_MIN_MS 10000 /* the CLI takes anything below as that */
 #define RETRIES 4
 #define MARGIN_MS 30000 /* for what is not waiting */
@@ -91,12 +91,12 @@ agent_patience(const struct conf *c, struct agent_patience *p)
 	if (c->api_timeout_ms > 0) { /* what a person set is kept, and the silence made to fit */
 		p->answer_ms = (int64_t)c->api_timeout_ms;
 		p->idle_ms = IDLE_MS;
-		if (p->silence_ms < p->answer_ms + p->idle_ms + MARGIN_MS)
-			p->silence_ms = p->answer_ms + p->idle_ms + MARGIN_MS;
+		if (p->silence_ms < p->answer_ms + 2 * p->idle_ms + MARGIN_MS)
+			p->silence_ms = p->answer_ms + 2 * p->idle_ms + MARGIN_MS;
 		return;
 	}
 	p->answer_ms = silence * 2 / 5 < ANSWER_MS ? silence * 2 / 5 : ANSWER_MS;
-	p->idle_ms = silence * 3 / 10 < IDLE_MS ? silence * 3 / 10 : IDLE_MS;
+	p->idle_ms = silence / 5 < IDLE_MS ? silence / 5 : IDLE_MS;
 	if (p->idle_ms < IDLE_MIN_MS)
 		p->idle_ms = IDLE_MIN_MS;
 }

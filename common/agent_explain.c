@@ -58,6 +58,15 @@ advice_for_config(const struct agent_record *r)
 }
 
 static const char *
+advice_for_endpoint(int status)
+{
+	return status != 0 ? "The endpoint is overloaded or broken: try again later, or check its status "
+			     "page or gateway."
+			   : "The endpoint could not be reached: check network, DNS, proxy and "
+			     "ANTHROPIC_BASE_URL.";
+}
+
+static const char *
 advice(enum agent_end end, const struct agent_record *r)
 {
 	int status = http_status(r);
@@ -71,10 +80,7 @@ advice(enum agent_end end, const struct agent_record *r)
 		return "The key or login has reached its rate limit: the task waits until it resets; fewer "
 		       "agents at once (max_ems, max_workers_per_em) or another key make it shorter.";
 	case AGENT_ENDPOINT:
-		return status != 0 ? "The endpoint is overloaded or broken: try again later, or check its "
-				     "status page or gateway."
-				   : "The endpoint could not be reached: check network, DNS, proxy and "
-				     "ANTHROPIC_BASE_URL.";
+		return advice_for_endpoint(status);
 	case AGENT_TOO_LONG:
 		return "The endpoint refuses the request for its size: make the task smaller, or choose a "
 		       "model with a larger context.";
@@ -86,8 +92,7 @@ advice(enum agent_end end, const struct agent_record *r)
 		return "It has to start afresh.";
 	case AGENT_SILENT:
 		if (r->stream.last_attempt > 0)
-			return "The endpoint could not be reached: check network, DNS, proxy and "
-			       "ANTHROPIC_BASE_URL.";
+			return advice_for_endpoint(status);
 		return "Its endpoint may accept requests and never answer: check it, or raise "
 		       "agent_silence_s.";
 	case AGENT_TIMEOUT:

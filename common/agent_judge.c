@@ -135,11 +135,12 @@ judge_error(const struct agent_record *r)
 static enum agent_end
 judge_no_result(const struct agent_record *r)
 {
-	bool retrying = r->stream.last_attempt > 0;
+	enum agent_end end = AGENT_FAILED;
 
-	if (retrying &&
-	    (r->stream.last_retry_status == 429 || look_up(words, r->retry_error) == AGENT_LIMITED))
-		return AGENT_LIMITED;
+	if (r->stream.last_attempt > 0 && (end = look_up(words, r->retry_error)) == AGENT_FAILED)
+		end = of_status(r->stream.last_retry_status);
+	if (end == AGENT_LIMITED || end == AGENT_AUTH) /* time would not have changed it */
+		return end;
 	if (r->stopped == AGENT_STOP_SILENT)
 		return AGENT_SILENT;
 	return r->stopped == AGENT_STOP_TIMEOUT ? AGENT_TIMEOUT : AGENT_NO_RESULT;
