@@ -8,10 +8,8 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/json.h"
-#include "common/proc.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,25 +184,7 @@ test_resume(void **state)
 	assert_request(f, 2, "session", f->session);
 }
 
-static bool
-kill_the_agent(void *arg, pid_t pid)
-{
-	const char *session = arg;
-
-	if (proc_has_env(pid, STRAYS, session) && proc_parent(pid) == getpid())
-		kill(pid, SIGKILL);
-	return true;
-}
-
-static void
-kill_at_second_tool(void *arg, const struct stream_event *ev)
-{
-	struct real *f = arg;
-
-	if (ev->kind == STREAM_TOOL && ++f->tools == 2)
-		proc_each(kill_the_agent, f->session);
-}
-
+/* Killed by its own tool, once its first one is in the transcript: what it has not written yet is lost. */
 static void
 test_resume_after_kill(void **state)
 {
@@ -215,12 +195,12 @@ test_resume_after_kill(void **state)
 	real_env(f, mark);
 	free(mark);
 	real_script(f, "reply\nwrite kept.txt <<END\nkept\nEND\n"
-		       "reply\nbash sleep 60; true\n"
+		       "reply\nbash until grep -rqs 'created successfully' \"$HOME/.claude/projects\"; do "
+		       "sleep 0.1; done;"
+		       " kill -9 $PPID; sleep 60\n"
 		       "reply\ntext Going on.\n");
-	f->spec.on_event = kill_at_second_tool;
 	real_expect(f, AGENT_NO_RESULT, words);
 	assert_int_equal(real_processes(STRAYS, f->session), 0);
-	f->spec.on_event = NULL;
 	f->spec.resume = true;
 	f->spec.prompt = "You were interrupted. Go on.";
 	real_expect(f, AGENT_OK, NULL);
@@ -332,6 +312,58 @@ test_repository_settings_do_nothing(void **state)
 	free(settings);
 }
 
+/* A worktree that lies in the user's checkout, or below a folder with settings, sees no more of them. */
+static void
+test_settings_above_do_nothing(void **state)
+{
+	struct real *f = *state;
+	char *settings = xasprintf("{\"hooks\":{\"SessionStart\":[{\"hooks\":[{\"type\":\"command\","
+				   "\"command\":\"touch %s/hooked\"}]}]}}",
+	    f->dir);
+
+	tmp_write(f->dir, ".claude/settings.json", settings);
+	tmp_write(f->dir, "CLAUDE.md", "The secret word is xyzzy.\n");
+	real_script(f, "reply\ntext Done.\n");
+	real_expect(f, AGENT_OK, NULL);
+	assert_false(real_asked(f, 1, "xyzzy"));
+	assert_text(f, "../hooked", NULL);
+	free(settings);
+}
+
+/* Options of a run. */
+
+static void
+test_options(void **state)
+{
+	struct real *f = *state;
+	char *debug = tmp_path(f->dir, "debug.log"), *text = NULL;
+
+	f->spec.options.model = "sonnet";
+	f->spec.options.max_turns = 5;
+	f->spec.options.max_musd = 2000;
+	f->spec.debug_path = debug;
+	real_script(f, "reply\ntext Done.\n");
+	real_expect(f, AGENT_OK, NULL);
+	assert_request(f, 1, "model", "claude-sonnet-5-5");
+	assert_int_equal(fd_read_file(debug, 64u << 20, &text, NULL), 0);
+	assert_null(strstr(text, REAL_KEY));
+	free(text);
+	free(debug);
+}
+
+static void
+test_denied_tool_is_named(void **state)
+{
+	struct real *f = *state;
+
+	f->spec.options.allowed_tools = "Write";
+	real_script(f, "reply\nwrite a.txt <<END\na\nEND\nreply\nbash touch b.txt\nreply\ntext So be it.\n");
+	real_expect(f, AGENT_OK, NULL);
+	assert_text(f, "a.txt", "a\n");
+	assert_text(f, "b.txt", NULL);
+	assert_string_equal(f->o.denied != NULL ? f->o.denied : "(none)", "Bash");
+}
+
 /* Sizes. */
 
 static void
@@ -403,6 +435,9 @@ main(int argc, char **argv)
 	    TEST(test_strays),
 	    TEST(test_background_task),
 	    TEST(test_repository_settings_do_nothing),
+	    TEST(test_settings_above_do_nothing),
+	    TEST(test_options),
+	    TEST(test_denied_tool_is_named),
 	    TEST(test_megabyte_of_prompt),
 	    TEST(test_big_outputs),
 	    TEST(test_environment),

@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/conf.h"
 #include "common/fd.h"
 
 #include <errno.h>
@@ -29,14 +30,16 @@
 	"{\"type\":\"object\",\"properties\":{\"summary\":{\"type\":\"string\"}},\"required\":[\"summary\"]" \
 	"}"
 
-/* How patient the CLI is in most rows; the limits of the attempt itself are far away. */
-#define HASTY "CLAUDE_CODE_MAX_RETRIES=1", "API_TIMEOUT_MS=2000"
-#define HASTY_IN_STREAMS HASTY, "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS=10000"
+/* How patient the CLI is in most rows; the limits of the attempt itself are far away. Silence in an answer is
+ * never taken for shorter than ten seconds. */
+static const struct agent_patience hasty = {.answer_ms = 2000, .idle_ms = 10000, .retries = 1};
+static const struct agent_patience patient = {.answer_ms = 20000, .idle_ms = 10000, .retries = 3};
 
 struct row {
 	const char *name;
-	const char *script; /* of the fake API; NULL: the endpoint is not ours */
-	const char *env[6]; /* "NAME=value"; "NAME=": not set */
+	const char *script;                    /* of the fake API; NULL: the endpoint is not ours */
+	const char *env[2];                    /* "NAME=value"; "NAME=": not set */
+	const struct agent_patience *patience; /* NULL: the CLI's own */
 	void (*prepare)(struct real *f);
 	enum agent_end end;
 	const char *words[4]; /* what the reason must hold */
@@ -73,19 +76,19 @@ by_default_mode(struct real *f)
 static void
 two_turns(struct real *f)
 {
-	wrap(f, "", "--max-turns 2");
+	f->spec.options.max_turns = 2;
 }
 
 static void
 small_budget(struct real *f)
 {
-	wrap(f, "", "--max-budget-usd 0.0001");
+	f->spec.options.max_musd = 1;
 }
 
 static void
 unknown_model(struct real *f)
 {
-	wrap(f, "", "--model bogus-model");
+	f->spec.options.model = "bogus-model";
 }
 
 static void
@@ -126,85 +129,112 @@ short_of_time(struct real *f)
 	f->spec.timeout_ms = 3000;
 }
 
+/* What the roles do, for a user who wants no more than 45 s of silence; with fewer retries, to save time. */
+static void
+as_configured(struct real *f)
+{
+	struct conf c;
+
+	conf_init(&c);
+	c.agent_silence_ms = 45000;
+	agent_patience(&c, &f->spec.patience);
+	f->spec.patience.retries = 1;
+	f->spec.silence_ms = f->spec.patience.silence_ms;
+	conf_clear(&c);
+}
+
 static const struct row rows[] = {
     /* Those that end well, for the streams they give. */
-    {"text", "reply\nusage 1200 34\ntext Hello.\n", {NULL}, NULL, AGENT_OK, {NULL}, 10000},
+    {"text", "reply\nusage 1200 34\ntext Hello.\n", {NULL}, NULL, NULL, AGENT_OK, {NULL}, 10000},
     {"tools",
 	"reply\ntext Writing \xc3\xa9.\nwrite a.txt <<END\none\nEND\nbash cat a.txt; printf "
 	"'\\000\\377\\033[1m'; false\n"
 	"reply\ntool Read <<END\n{\"file_path\":\"none\"}\nEND\nreply\ntext Done.\n",
-	{NULL}, NULL, AGENT_OK, {NULL}, 15000},
+	{NULL}, NULL, NULL, AGENT_OK, {NULL}, 15000},
     {"plan",
 	"reply\ntext Looking.\ntool Glob <<END\n{\"pattern\":\"*\"}\nEND\nbash true\n"
 	"reply\nstructured <<END\n{\"summary\":\"It is all there.\"}\nEND\n",
-	{NULL}, with_schema, AGENT_OK, {NULL}, 15000},
+	{NULL}, NULL, with_schema, AGENT_OK, {NULL}, 15000},
     {"subagent",
 	"reply\ntool Agent <<END\n{\"description\":\"Look\",\"prompt\":\"Look around.\","
 	"\"subagent_type\":\"general-purpose\"}\nEND\n"
 	"reply\nbash true\nreply\ntext Nothing here.\nreply\ntext It found nothing.\n",
-	{NULL}, NULL, AGENT_OK, {NULL}, 15000},
-    {"denied", "reply\nbash touch planted\nreply\ntext I may not.\n", {NULL}, by_default_mode, AGENT_OK,
+	{NULL}, NULL, NULL, AGENT_OK, {NULL}, 15000},
+    {"denied", "reply\nbash touch planted\nreply\ntext I may not.\n", {NULL}, NULL, by_default_mode, AGENT_OK,
 	{NULL}, 10000},
-    {"not-logged-in", ok, {"ANTHROPIC_API_KEY="}, NULL, AGENT_FAILED, {"Not logged in", NULL}, 10000},
-    {"401", "http 401 forever\nmessage invalid x-api-key\n", {HASTY}, NULL, AGENT_FAILED,
+    {"not-logged-in", ok, {"ANTHROPIC_API_KEY="}, NULL, NULL, AGENT_AUTH, {"Not logged in", NULL}, 10000},
+    {"401", "http 401 forever\nmessage invalid x-api-key\n", {NULL}, &hasty, NULL, AGENT_AUTH,
 	{"401", "Invalid API key", "key"}, 10000},
-    {"403", "http 403 forever\nmessage this key may not do that\n", {HASTY}, NULL, AGENT_FAILED,
+    {"403", "http 403 forever\nmessage this key may not do that\n", {NULL}, &hasty, NULL, AGENT_AUTH,
 	{"403", "this key may not do that", "key"}, 10000},
-    {"unknown-model", "http 404 forever\nmessage model: bogus-model\n", {HASTY}, unknown_model, AGENT_FAILED,
-	{"404", "bogus-model", "model"}, 10000},
-    {"429-short", "http 429 forever\nheader retry-after: 1\nmessage slow down\n", {HASTY}, NULL, AGENT_FAILED,
-	{"429", "slow down", "rate limit"}, 15000},
-    {"429-long", "http 429 forever\nheader retry-after: 3600\nmessage come back later\n", {HASTY}, NULL,
-	AGENT_FAILED, {"429", "come back later", "rate limit"}, 10000},
-    {"429-without-retry-after", "http 429 forever\nmessage no date\n", {HASTY}, NULL, AGENT_FAILED,
+    {"unknown-model", "http 404 forever\nmessage model: bogus-model\n", {NULL}, &hasty, unknown_model,
+	AGENT_CONFIG, {"404", "bogus-model", "model"}, 10000},
+    {"429-short", "http 429 forever\nheader retry-after: 1\nmessage slow down\n", {NULL}, &hasty, NULL,
+	AGENT_LIMITED, {"429", "slow down", "rate limit"}, 15000},
+    {"429-long", "http 429 forever\nheader retry-after: 3600\nmessage come back later\n", {NULL}, &hasty,
+	NULL, AGENT_LIMITED, {"429", "come back later", "rate limit"}, 10000},
+    {"429-without-retry-after", "http 429 forever\nmessage no date\n", {NULL}, &hasty, NULL, AGENT_LIMITED,
 	{"429", "no date", "rate limit"}, 10000},
-    {"429-then-ok", "http 429 x2\nheader retry-after: 1\nreply\ntext Well.\n", {"CLAUDE_CODE_MAX_RETRIES=3"},
-	NULL, AGENT_OK, {NULL}, 15000},
-    {"529", "http 529 forever\nmessage Overloaded\n", {"CLAUDE_CODE_MAX_RETRIES=3"}, NULL, AGENT_FAILED,
+    {"429-then-ok", "http 429 x2\nheader retry-after: 1\nreply\ntext Well.\n", {NULL}, &patient, NULL,
+	AGENT_OK, {NULL}, 15000},
+    {"529", "http 529 forever\nmessage Overloaded\n", {NULL}, &patient, NULL, AGENT_ENDPOINT,
 	{"529", "overloaded"}, 15000},
-    {"500", "http 500 forever\nmessage boom\n", {HASTY}, NULL, AGENT_FAILED, {"500", "boom"}, 10000},
-    {"502-html", "http 502 forever\nbody text/html <<END\n<html><h1>Bad Gateway</h1></html>\nEND\n", {HASTY},
-	NULL, AGENT_FAILED, {"502", "Bad Gateway"}, 10000},
-    {"refused", NULL, {HASTY, "ANTHROPIC_BASE_URL=http://127.0.0.1:1"}, NULL, AGENT_FAILED,
+    {"500", "http 500 forever\nmessage boom\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT, {"500", "boom"}, 10000},
+    {"502-html", "http 502 forever\nbody text/html <<END\n<html><h1>Bad Gateway</h1></html>\nEND\n", {NULL},
+	&hasty, NULL, AGENT_ENDPOINT, {"502", "Bad Gateway"}, 10000},
+    {"refused", NULL, {"ANTHROPIC_BASE_URL=http://127.0.0.1:1"}, &hasty, NULL, AGENT_ENDPOINT,
 	{"ECONNREFUSED", "could not be reached"}, 10000},
-    {"unresolvable", NULL, {HASTY, "ANTHROPIC_BASE_URL=http://api.orch.invalid"}, NULL, AGENT_FAILED,
+    {"unresolvable", NULL, {"ANTHROPIC_BASE_URL=http://api.orch.invalid"}, &hasty, NULL, AGENT_ENDPOINT,
 	{"DNS", "could not be reached"}, 20000},
-    {"reset", "fault reset forever\n", {HASTY}, NULL, AGENT_FAILED, {"ECONNRESET", "could not be reached"},
-	10000},
-    {"closed", "fault close forever\n", {HASTY}, NULL, AGENT_FAILED, {"dropped", "could not be reached"},
-	10000},
-    {"hang", "fault hang forever\n", {HASTY}, NULL, AGENT_FAILED, {"timed out", NULL}, 20000},
-    {"hang-until-silence", "fault hang forever\n", {NULL}, impatient, AGENT_SILENT,
+    {"reset", "fault reset forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT,
+	{"ECONNRESET", "could not be reached"}, 10000},
+    {"closed", "fault close forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT,
+	{"dropped", "could not be reached"}, 10000},
+    {"hang", "fault hang forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT, {"timed out", NULL}, 20000},
+    {"hang-until-silence", "fault hang forever\n", {NULL}, NULL, impatient, AGENT_SILENT,
 	{"silent for too long", "never answer"}, 10000},
-    {"hang-until-timeout", "fault hang forever\n", {NULL}, short_of_time, AGENT_TIMEOUT,
+    {"hang-until-timeout", "fault hang forever\n", {NULL}, NULL, short_of_time, AGENT_TIMEOUT,
 	{"used up its time", NULL}, 10000},
-    {"401-until-silence", "http 401 forever\nmessage invalid x-api-key\n", {NULL}, impatient, AGENT_SILENT,
-	{"401", "key"}, 15000},
-    {"stall", "fault stall forever\n", {HASTY_IN_STREAMS}, NULL, AGENT_FAILED, {"timed out", NULL}, 40000},
-    {"stall-until-silence", "fault stall forever\n", {NULL}, impatient, AGENT_SILENT, {"silent", NULL},
+    {"401-until-silence", "http 401 forever\nmessage invalid x-api-key\n", {NULL}, NULL, impatient,
+	AGENT_AUTH, {"401", "key"}, 15000},
+    {"500-until-silence", "http 500 forever\nmessage boom\n", {NULL}, NULL, impatient, AGENT_SILENT,
+	{"HTTP status 500", "overloaded or broken"}, 15000},
+    {"hang-as-configured", "fault hang forever\n", {NULL}, NULL, as_configured, AGENT_ENDPOINT,
+	{"timed out", NULL}, 100000},
+    {"stall-as-configured", "fault stall forever\n", {NULL}, NULL, as_configured, AGENT_ENDPOINT,
+	{"timed out", NULL}, 100000},
+    {"stall-mid-as-configured", "fault stall-mid forever\n", {NULL}, NULL, as_configured, AGENT_ENDPOINT,
+	{"timed out", NULL}, 100000},
+    {"stall", "fault stall forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT, {"timed out", NULL}, 40000},
+    {"stall-until-silence", "fault stall forever\n", {NULL}, NULL, impatient, AGENT_SILENT, {"silent", NULL},
 	10000},
-    {"stall-mid", "fault stall-mid forever\n", {HASTY_IN_STREAMS}, NULL, AGENT_FAILED, {"timed out", NULL},
+    {"stall-mid", "fault stall-mid forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT, {"timed out", NULL},
 	40000},
-    {"cut", "fault cut forever\n", {HASTY}, NULL, AGENT_FAILED, {"onnection", "could not be reached"}, 20000},
-    {"no-stop", "fault no-stop forever\n", {HASTY}, NULL, AGENT_FAILED, {"mid-response", NULL}, 20000},
-    {"bad-sse", "fault bad-sse\nreply\ntext Well.\n", {HASTY}, NULL, AGENT_OK, {NULL}, 10000},
-    {"bad-json", "fault bad-json forever\n", {HASTY}, NULL, AGENT_FAILED, {"JSON", NULL}, 10000},
-    {"empty", "fault empty forever\n", {HASTY}, NULL, AGENT_FAILED, {"empty or malformed", NULL}, 10000},
-    {"slow", "reply\nslow 2\ntext Well.\n", {"CLAUDE_CODE_MAX_RETRIES=1"}, NULL, AGENT_OK, {NULL}, 20000},
-    {"prompt-too-long", "http 400 forever\nmessage prompt is too long: 250000 tokens > 200000 maximum\n",
-	{HASTY}, NULL, AGENT_FAILED, {"rompt is too long", NULL}, 10000},
-    {"max-turns", "reply forever\nbash true\n", {NULL}, two_turns, AGENT_FAILED,
-	{"Reached maximum number of turns (2)", "max_turns"}, 15000},
-    {"budget", "reply forever\nbash true\n", {NULL}, small_budget, AGENT_FAILED, {"budget", NULL}, 15000},
-    {"schema-never-met", "reply forever\nstructured <<END\n{\"wrong\": 1}\nEND\n", {NULL}, with_schema,
-	AGENT_FAILED, {"structured", NULL}, 15000},
-    {"schema-ignored", "reply forever\ntext I would rather talk.\n", {NULL}, with_schema, AGENT_NO_STRUCTURE,
-	{"lacks the structured answer", NULL}, 15000},
-    {"root-refused", ok, {NULL}, as_root_without_sandbox, AGENT_FAILED, {"root", NULL}, 10000},
-    {"missing", ok, {NULL}, missing, AGENT_NOT_STARTED, {"/nonexistent/claude", "install the agent"}, 1000},
-    {"too-old", ok, {NULL}, too_old, AGENT_NO_RESULT, {"unknown option", NULL}, 5000},
-    {"corrupt-config", ok, {NULL}, corrupt_config, AGENT_FAILED, {"Configuration error", ".claude.json"},
+    {"cut", "fault cut forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT,
+	{"onnection", "could not be reached"}, 20000},
+    {"no-stop", "fault no-stop forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT, {"mid-response", NULL},
+	20000},
+    {"bad-sse", "fault bad-sse\nreply\ntext Well.\n", {NULL}, &hasty, NULL, AGENT_OK, {NULL}, 10000},
+    {"bad-json", "fault bad-json forever\n", {NULL}, &hasty, NULL, AGENT_FAILED, {"JSON", NULL}, 10000},
+    {"empty", "fault empty forever\n", {NULL}, &hasty, NULL, AGENT_FAILED, {"empty or malformed", NULL},
 	10000},
+    {"slow", "reply\nslow 2\ntext Well.\n", {NULL}, &patient, NULL, AGENT_OK, {NULL}, 20000},
+    {"prompt-too-long", "http 400 forever\nmessage prompt is too long: 250000 tokens > 200000 maximum\n",
+	{NULL}, &hasty, NULL, AGENT_TOO_LONG, {"rompt is too long", NULL}, 10000},
+    {"max-turns", "reply forever\nbash true\n", {NULL}, NULL, two_turns, AGENT_MAX_TURNS,
+	{"Reached maximum number of turns (2)", "max_turns"}, 15000},
+    {"budget", "reply forever\nbash true\n", {NULL}, NULL, small_budget, AGENT_BUDGET, {"budget", NULL},
+	15000},
+    {"schema-never-met", "reply forever\nstructured <<END\n{\"wrong\": 1}\nEND\n", {NULL}, NULL, with_schema,
+	AGENT_NO_STRUCTURE, {"structured", NULL}, 15000},
+    {"schema-ignored", "reply forever\ntext I would rather talk.\n", {NULL}, NULL, with_schema,
+	AGENT_NO_STRUCTURE, {"lacks the structured answer", NULL}, 15000},
+    {"root-refused", ok, {NULL}, NULL, as_root_without_sandbox, AGENT_CONFIG, {"root", NULL}, 10000},
+    {"missing", ok, {NULL}, NULL, missing, AGENT_NOT_STARTED, {"/nonexistent/claude", "install the agent"},
+	1000},
+    {"too-old", ok, {NULL}, NULL, too_old, AGENT_NO_RESULT, {"unknown option", NULL}, 5000},
+    {"corrupt-config", ok, {NULL}, NULL, corrupt_config, AGENT_CONFIG,
+	{"Configuration error", ".claude.json"}, 10000},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -255,8 +285,10 @@ run_row(const struct row *row, FILE *out)
 	const char *wrong, *reason;
 	int64_t began, took_ms;
 
-	for (size_t i = 0; i < 6 && row->env[i] != NULL; i++)
+	for (size_t i = 0; i < 2 && row->env[i] != NULL; i++)
 		real_env(f, row->env[i]);
+	if (row->patience != NULL)
+		f->spec.patience = *row->patience;
 	if (row->script != NULL)
 		real_script(f, row->script);
 	if (row->prepare != NULL)
