@@ -114,6 +114,7 @@ real_enter(char **argv)
 		perror(program);
 		exit(1);
 	}
+	unsetenv("CLAUDE_CONFIG_DIR");
 	if (getenv("ORCH_FAKEAPI_URL") == NULL)
 		start_inside(argv);
 	if (!only_loopback()) {
@@ -170,13 +171,18 @@ struct real *
 real_new(void)
 {
 	struct real *f = xcalloc(1, sizeof(*f));
+	char *user;
 
 	assert_int_equal(loop_init(&f->loop), 0);
 	assert_int_equal(loop_own_descendants(&f->loop), 0);
 	f->dir = tmp_make();
 	tmp_mkdir(f->dir, "wt");
+	tmp_mkdir(f->dir, "user");
 	f->wt = tmp_path(f->dir, "wt");
 	f->home = tmp_path(f->dir, "private");
+	user = tmp_path(f->dir, "user");
+	setenv("HOME", user, 1); /* whoever runs the tests may be logged in: not here */
+	free(user);
 	f->log = tmp_path(f->dir, "agent.jsonl");
 	agent_new_session(f->session);
 	f->spec = (struct agent_spec){.program = real_program(),
