@@ -80,6 +80,12 @@
 	    "seconds a process has to save its work before it is killed")                                    \
 	OPTION(ms, linger_ms, NULL, "ORCH_LINGER", "linger_s", 60000, 0, 86400000,                           \
 	    "seconds orchd stays after its last run and client")                                             \
+	OPTION(usd, max_run_musd, "--max-run-usd", "ORCH_MAX_RUN_USD", "max_run_usd", 0, 0, 1000000000,      \
+	    "USD that all agents of a run may spend (0: no limit)")                                          \
+	OPTION(u64, max_run_tokens, "--max-run-tokens", "ORCH_MAX_RUN_TOKENS", "max_run_tokens", 0, 0,       \
+	    1000000000000, "tokens that all agents of a run may use (0: no limit)")                          \
+	OPTION(u64, max_run_minutes, "--max-run-minutes", "ORCH_MAX_RUN_MINUTES", "max_run_minutes", 0, 0,   \
+	    525600, "minutes that a run may take (0: no limit)")                                             \
 	OPTION(map, agent_env, NULL, NULL, "agent_env", NULL, 0, 0,                                          \
 	    "variables for the agents (names may not start with ORCH_ but ORCH_AGENT_)")
 

@@ -351,7 +351,10 @@ enum proto_who {
 	F(u64, cost_uusd, OPT, 0)                                                                  \
 	F(u64, tokens_in, OPT, 0)                                                                  \
 	F(u64, tokens_out, OPT, 0)                                                                 \
-	F(str, log_dir, OPT, 4096)
+	F(str, log_dir, OPT, 4096)                                                                 \
+	F(u64, max_cost_uusd, OPT, 0) /* budgets; 0: none */                                       \
+	F(u64, max_tokens, OPT, 0)                                                                 \
+	F(u64, max_minutes, OPT, 0)
 
 /* unit: the process: none, starting, ready, stopping, draining, backoff, parked. */
 #define MSG_TASK_INFO_FIELDS(F)                                                                    \

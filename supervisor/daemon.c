@@ -77,6 +77,10 @@ next_timer_ms(struct daemon *d)
 
 		if (wake >= 0)
 			at = earlier(at, now + (wake > wall ? wake - wall : 0));
+		wake = r->started_at > 0 && r->ended_at == 0 ? budget_next_ms(&r->conf, wall - r->started_at)
+							     : -1;
+		if (wake >= 0)
+			at = earlier(at, now + wake);
 	}
 	return at < 0 ? -1 : at > now ? at - now : 0;
 }

@@ -304,6 +304,71 @@ effect_resume_run(struct daemon *d, struct run *r)
 	effect_mark_run(d, r);
 }
 
+static void
+look_at_budget(struct run *r, int64_t now)
+{
+	struct run_counts c;
+
+	run_count(r, &c);
+	budget_judge(&r->budget, &r->conf,
+	    &(struct budget_use){.cost_uusd = c.cost_uusd,
+		.tokens = c.tokens_in + c.tokens_out,
+		.elapsed_ms = r->started_at > 0 ? now - r->started_at : 0});
+}
+
+/* An agent is at work, or one that has ended is still being dealt with: more may come to land by itself. */
+static bool
+is_landing(const struct run *r)
+{
+	const struct task *t;
+
+	TAILQ_FOREACH (t, &r->tasks, entry)
+		if (t->level > 0 && t->unit.state != UNIT_NONE && task_state(t) == TASK_RUNNING &&
+		    (t->level == 2 || t->plan == NULL))
+			return true;
+	return false;
+}
+
+static void
+end_agents(struct daemon *d, struct run *r)
+{
+	char *reason = xasprintf("%s%s", r->budget.text,
+	    r->budget.stage == BUDGET_SPENT ? "" : ", and no new attempt is begun with what is left");
+	struct task *t;
+	bool any = false;
+
+	TAILQ_FOREACH (t, &r->tasks, entry)
+		if (t->level > 0 && !task_state_ended(task_state(t)) && task_state(t) != TASK_SUBMITTED &&
+		    task_needs_agent(t))
+			any |= effect_task(d, t, TASK_EV_CANCEL, reason) == 0;
+	if (any)
+		store_add_event(d->store, r->id, NULL, "budget", NULL, reason);
+	free(reason);
+}
+
+/*
+ * From 90 % on nothing new begins (the roster sees to that); when the last agent has landed, or at 100 %,
+ * what is not done is cancelled: its work is saved, and the run lands with what it has.
+ */
+static void
+keep_budget(struct daemon *d, struct run *r, int64_t now)
+{
+	enum budget_stage before = r->budget.stage;
+
+	if (run_state_ended(run_state(r)) || run_state(r) == RUN_QUEUED || r->cancelled)
+		return;
+	look_at_budget(r, now);
+	if (r->budget.stage == BUDGET_OPEN)
+		return;
+	if (before == BUDGET_OPEN) {
+		log_info("run %s: %s", r->id, r->budget.text);
+		store_add_event(d->store, r->id, NULL, "budget", NULL, r->budget.text);
+		effect_mark_run(d, r);
+	}
+	if (r->budget.stage == BUDGET_SPENT || !is_landing(r))
+		end_agents(d, r);
+}
+
 void
 effect_settle(struct daemon *d)
 {
@@ -316,6 +381,7 @@ effect_settle(struct daemon *d)
 	TAILQ_FOREACH (r, &d->runs, entry) {
 		while ((t = roster_woken(r, now)) != NULL)
 			effect_task(d, t, TASK_EV_TIME_OVER, NULL);
+		keep_budget(d, r, now);
 		while (doom_one(d, r))
 			;
 	}

@@ -83,6 +83,9 @@ info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg
 	    .tokens_in = c.tokens_in,
 	    .tokens_out = c.tokens_out,
 	    .log_dir = i->path,
+	    .max_cost_uusd = r->conf.max_run_musd * 1000,
+	    .max_tokens = r->conf.max_run_tokens,
+	    .max_minutes = r->conf.max_run_minutes,
 	};
 }
 
@@ -105,8 +108,6 @@ wait_reason(struct info *i, const struct daemon *d, const struct task *t)
 
 	if (task_state(t) != TASK_QUEUED && task_state(t) != TASK_REWORK)
 		return NULL;
-	if (run_lacks_keys(t->run) && t->unit.state == UNIT_NONE)
-		return secrets_why(t->run);
 	o = task_state(t) == TASK_QUEUED ? roster_waits_for(t) : NULL;
 	if (o != NULL)
 		return xasprintf("waits for %s (%s)", o->id, o->title);
@@ -120,14 +121,33 @@ wait_reason(struct info *i, const struct daemon *d, const struct task *t)
 	return NULL;
 }
 
+/* What keeps the whole run from starting anything goes before what t alone waits for. */
+static char *
+block_reason(const struct task *t)
+{
+	const struct run *r = t->run;
+
+	if (t->unit.state != UNIT_NONE || task_state_ended(task_state(t)) || task_state(t) == TASK_SUBMITTED)
+		return NULL;
+	if (run_lacks_keys(r))
+		return secrets_why(r);
+	if (r->budget.stage != BUDGET_OPEN && task_needs_agent(t))
+		return xasprintf("%s: no new attempt begins", r->budget.text);
+	return NULL;
+}
+
 void
 info_task(struct info *i, const struct daemon *d, const struct task *t, struct msg *m)
 {
 	char *dir = xasprintf("%s/logs/%s", d->repo.state, t->run->id);
+	const char *own;
 
 	free_texts(i);
 	i->path = taskid_log(dir, t->id);
-	i->reason = wait_reason(i, d, t);
+	i->reason = block_reason(t);
+	own = i->reason == NULL ? t->reason : NULL;
+	if (i->reason == NULL)
+		i->reason = wait_reason(i, d, t);
 	free(dir);
 	m->id = MSG_TASK_INFO;
 	m->task_info = (struct msg_task_info){
@@ -141,7 +161,7 @@ info_task(struct info *i, const struct daemon *d, const struct task *t, struct m
 	    .state = task_state_name(task_state(t)),
 	    .attempt = (uint64_t)t->attempt,
 	    .rework = (uint64_t)t->rework,
-	    .reason = t->reason != NULL ? t->reason : i->reason,
+	    .reason = own != NULL ? own : i->reason,
 	    .wait_until = task_state(t) == TASK_WAITING ? (uint64_t)t->wait_until : 0,
 	    .needs_json = t->needs,
 	    .owns_json = t->owns,

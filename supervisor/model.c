@@ -108,6 +108,14 @@ run_lacks_keys(const struct run *r)
 	return r->keyed && r->keys.count == 0;
 }
 
+bool
+task_needs_agent(const struct task *t)
+{
+	if (t->level == 2)
+		return t->head == NULL && !(t->agent_done && task_state(t) == TASK_RUNNING);
+	return t->level == 1 && t->plan == NULL;
+}
+
 struct task *
 run_find_task(const struct run *r, const char *id)
 {

@@ -8,6 +8,7 @@
 #include "common/conf.h"
 #include "common/configs.h"
 #include "common/taskid.h"
+#include "supervisor/budget.h"
 #include "supervisor/state.h"
 #include "supervisor/unit.h"
 
@@ -108,6 +109,8 @@ struct task {
 	int exit_status; /* of the last process, as waitpid gave it */
 	bool unit_dirty; /* pid and start time are to be saved or removed */
 
+	bool agent_done; /* this process has run its agent: what is left is to commit, gate and hand in */
+
 	/* What it says it does. */
 	char *doing;
 	int64_t doing_at;
@@ -126,6 +129,7 @@ struct run {
 	struct configs keys;    /* none: its agents use the login of whoever runs them */
 	struct task *director;  /* the run's own task */
 	struct task_list tasks; /* all of them, the director's first, then in order of creation */
+	struct budget budget;   /* as of this turn */
 	bool dirty, changed;
 	TAILQ_ENTRY(run) entry;
 };
@@ -143,6 +147,9 @@ int run_add_task(struct run *r, struct task *t, struct err *e);
 
 /* It was given keys, and they were in the memory of an orchd that ended. */
 bool run_lacks_keys(const struct run *r);
+
+/* An agent is at work for t, or would have to be: what t has to do is not done, or not planned, yet. */
+bool task_needs_agent(const struct task *t);
 
 struct task *run_find_task(const struct run *r, const char *id);
 /* A child of parent by its plan id. */

@@ -120,6 +120,8 @@ roster_next(const struct run_list *runs, struct run *r)
 			continue;
 		if (t->parent != NULL && task_state(t->parent) != TASK_RUNNING)
 			continue;
+		if (r->budget.stage != BUDGET_OPEN && task_needs_agent(t))
+			continue;
 		if (!roster_slot_free(runs, t))
 			continue;
 		best = t;

@@ -152,6 +152,9 @@ on_note(struct request *q)
 	const struct msg_note *m = &q->m->note;
 	struct task *t = q->t;
 
+	/* A worker tells what its agent used when that has ended. */
+	if (m->cost_uusd > 0 || m->tokens_in > 0 || m->tokens_out > 0)
+		t->agent_done = true;
 	note_text(&t->base, m->base);
 	note_text(&t->head, m->head);
 	note_text(&t->session, m->session);
@@ -237,6 +240,8 @@ on_finish(struct request *q)
 {
 	const struct msg_finish *m = &q->m->finish;
 	struct run *r = q->t->run;
+	enum run_state verdict;
+	char *reason = NULL;
 
 	if (run_state_ended(run_state(r)))
 		return 0;
@@ -245,7 +250,14 @@ on_finish(struct request *q)
 	r->files = (int64_t)m->files;
 	r->insertions = (int64_t)m->insertions;
 	r->deletions = (int64_t)m->deletions;
-	effect_end_run(q->d, r, run_verdict(r, m->failed), m->reason);
+	verdict = run_verdict(r, m->failed);
+	if (r->budget.stage != BUDGET_OPEN && verdict != RUN_COMPLETE && verdict != RUN_CANCELLED) {
+		reason = xasprintf("%s%s%.3500s", r->budget.text, m->reason == NULL ? "" : "; ",
+		    m->reason == NULL ? "" : m->reason);
+		xreplace(&r->reason, reason);
+	}
+	effect_end_run(q->d, r, verdict, reason == NULL ? m->reason : reason);
+	free(reason);
 	return 0;
 }
 

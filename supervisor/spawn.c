@@ -218,6 +218,7 @@ spawn_process(struct daemon *d, struct task *t)
 	if (proc_start_time(t->pid, &t->start_ticks) < 0)
 		t->start_ticks = 0; /* dead already: its exit is on the way */
 	t->unit_dirty = true;
+	t->agent_done = false;
 	loop_watch_child(&d->loop, t->pid, on_child_exit, t);
 	greet(d, t, fd);
 	log_debug("%s: started %s as pid %d", t->id, task_role(t), (int)t->pid);
@@ -247,7 +248,9 @@ static void
 ask_to_stop(struct daemon *d, struct task *t)
 {
 	struct msg m = {.id = MSG_STOP,
-	    .stop = {.reason = d->stopping ? "orchd is stopping" : "its task has ended",
+	    .stop = {.reason = d->stopping         ? "orchd is stopping"
+			       : t->reason != NULL ? t->reason
+						   : "its task has ended",
 		.grace_ms = (uint64_t)t->unit.grace_ms}};
 
 	if (t->peer != NULL)

@@ -151,8 +151,28 @@ draw_head(const struct view_run *r, int64_t now_ms, struct lines *out)
 	line_end(out);
 }
 
+/* How much of its budgets the run has used. */
 static void
-draw_limits(const struct view_run *r, struct lines *out)
+draw_budgets(const struct msg_run_info *i, int64_t now_ms, struct lines *out)
+{
+	char used[32], all[32];
+
+	if (i->max_cost_uusd != 0)
+		line_addf(out, i->cost_uusd * 10 >= i->max_cost_uusd * 9 ? LINE_BAD : LINE_PLAIN,
+		    "; %s of %s", line_money(used, sizeof(used), i->cost_uusd),
+		    line_money(all, sizeof(all), i->max_cost_uusd));
+	if (i->max_tokens != 0)
+		line_addf(out,
+		    (i->tokens_in + i->tokens_out) / 9 >= i->max_tokens / 10 ? LINE_BAD : LINE_PLAIN,
+		    "; %llu of %llu tokens", (unsigned long long)(i->tokens_in + i->tokens_out),
+		    (unsigned long long)i->max_tokens);
+	if (i->max_minutes != 0)
+		line_addf(out, LINE_PLAIN, "; %s of %llu min",
+		    clock_age(used, sizeof(used), run_age(i, now_ms)), (unsigned long long)i->max_minutes);
+}
+
+static void
+draw_limits(const struct view_run *r, int64_t now_ms, struct lines *out)
 {
 	const struct msg_run_info *i = r->info;
 
@@ -165,6 +185,7 @@ draw_limits(const struct view_run *r, struct lines *out)
 		if (i->failed != 0)
 			line_addf(out, LINE_BAD, ", failed %llu", (unsigned long long)i->failed);
 	}
+	draw_budgets(i, now_ms, out);
 	line_end(out);
 }
 
@@ -318,7 +339,7 @@ tree_draw(const struct view_run *r, size_t height, int64_t now_ms, struct lines 
 	if (r->msg == NULL)
 		return;
 	draw_head(r, now_ms, out);
-	draw_limits(r, out);
+	draw_limits(r, now_ms, out);
 	if (!view_run_ended(r)) /* the last words tell what is missing */
 		draw_problems(r, height, now_ms, out);
 	room = height > out->count - first ? height - (out->count - first) : 1;

@@ -84,6 +84,31 @@ fill(struct view *v)
 }
 
 static void
+test_budgets(void **state)
+{
+	struct lines l;
+	struct view v;
+	struct msg m = ctlmodel_run("running");
+
+	(void)state;
+	view_init(&v);
+	m.run_info.cost_uusd = 420000;
+	m.run_info.tokens_in = 900;
+	m.run_info.tokens_out = 50;
+	m.run_info.max_cost_uusd = 5000000;
+	m.run_info.max_tokens = 1000;
+	m.run_info.max_minutes = 30;
+	put(&v, m);
+	lines_init(&l, 0, false);
+	tree_draw(view_last(&v), 0, CTLMODEL_NOW, &l);
+	if (l.count < 3 ||
+	    strstr(l.line[2], "; $0.42 of $5.00; 950 of 1000 tokens; 10m 00s of 30 min") == NULL)
+		fail_msg("%s", l.line[2]);
+	lines_clear(&l);
+	view_clear(&v);
+}
+
+static void
 test_whole(void **state)
 {
 	struct lines l;
@@ -392,6 +417,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_whole),
+	    cmocka_unit_test(test_budgets),
 	    cmocka_unit_test(test_width),
 	    cmocka_unit_test(test_height),
 	    cmocka_unit_test(test_many_problems),
