@@ -4,17 +4,15 @@
  */
 #include "supervisor/ctl/cmds.h"
 
-#include "common/child.h"
 #include "common/clock.h"
 #include "common/cmd.h"
 #include "common/fd.h"
 #include "common/sibling.h"
 #include "common/text.h"
-#include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/doctor.h"
 #include "supervisor/ctl/out.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,21 +26,6 @@
 #define GIT_MS 30000
 #define GIT_MAJOR 2 /* merge-tree --write-tree is in git since 2.38 */
 #define GIT_MINOR 38
-
-static void found(struct finding *f, enum finding_level level, const char *todo, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static void
-found(struct finding *f, enum finding_level level, const char *todo, const char *fmt, ...)
-{
-	va_list ap;
-
-	f->level = level;
-	va_start(ap, fmt);
-	vsnprintf(f->text, sizeof(f->text), fmt, ap);
-	va_end(ap);
-	snprintf(f->todo, sizeof(f->todo), "%s", todo);
-}
 
 /* Runs git in the checkout; its output as one line in *line. 0, or its sentence. */
 static int
@@ -165,20 +148,6 @@ check_disk(struct ctl *c, struct finding *f)
 }
 
 static void
-check_agent(struct ctl *c, struct finding *f)
-{
-	struct err e = {""};
-	char *path = NULL;
-
-	if (child_find_program(c->conf.agent, &path, &e) == 0)
-		found(f, FINDING_OK, "", "%s", path);
-	else
-		found(
-		    f, FINDING_ERROR, "install it, or name another with --agent or ORCH_AGENT", "%s", e.msg);
-	free(path);
-}
-
-static void
 check_programs(struct ctl *c, struct finding *f)
 {
 	static const char *const programs[] = {"orchd", "orch-director", "orch-em", "orch-worker"};
@@ -257,7 +226,7 @@ static const struct {
     {"repository", check_repository},
     {"state", check_state},
     {"disk", check_disk},
-    {"agent", check_agent},
+    {"agent", doctor_agent},
     {"programs", check_programs},
     {"orchd", check_orchd},
     {"limits", check_limits},
@@ -265,21 +234,26 @@ static const struct {
     {"locks", check_locks},
 };
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
+#define FINDINGS_MAX 32 /* with those of keys and machine */
 
 int
 cmd_doctor(struct ctl *c)
 {
-	struct finding findings[CHECKS];
+	struct finding findings[FINDINGS_MAX];
 	struct out o = {stdout, clock_wall_ms()};
 	int rc = CTL_OK;
+	size_t n = 0;
 
 	memset(findings, 0, sizeof(findings));
-	for (size_t i = 0; i < CHECKS; i++) {
-		findings[i].name = checks[i].name;
-		checks[i].check(c, &findings[i]);
+	for (; n < CHECKS; n++) {
+		findings[n].name = checks[n].name;
+		checks[n].check(c, &findings[n]);
+	}
+	n += doctor_keys(c, findings + n, FINDINGS_MAX - n);
+	n += doctor_sandbox(c, findings + n, FINDINGS_MAX - n);
+	for (size_t i = 0; i < n; i++)
 		if (findings[i].level == FINDING_ERROR)
 			rc = CTL_FAILED;
-	}
-	(c->args.json ? &out_json : &out_text)->doctor(&o, findings, CHECKS);
+	(c->args.json ? &out_json : &out_text)->doctor(&o, findings, n);
 	return rc;
 }

@@ -11,4 +11,7 @@ struct finding {
 	char todo[512];   /* what to do; "" when ok */
 };
 
+void found(struct finding *f, enum finding_level level, const char *todo, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
 #endif

@@ -9,9 +9,8 @@
 
 #define ANSWER_MS 30000
 
-/* Whose they are, for messages. */
-static const char *
-origin(const struct ctl *c)
+const char *
+keys_origin(const struct ctl *c)
 {
 	const char *all = getenv("CLAUDE_CONFIGS");
 
@@ -33,7 +32,7 @@ keys_read(struct ctl *c, struct err *e)
 		configs_from_env(&c->keys);
 	if (rc < 0 || c->keys == NULL)
 		return rc;
-	rc = configs_parse(&configs, origin(c), c->keys, strlen(c->keys), e);
+	rc = configs_parse(&configs, keys_origin(c), c->keys, strlen(c->keys), e);
 	if (rc < 0) {
 		configs_wipe_free(c->keys);
 		c->keys = NULL;

@@ -10,6 +10,9 @@
 /* Reads and checks them into c->keys, which stays NULL when there are none. -errno with a sentence. */
 int keys_read(struct ctl *c, struct err *e);
 
+/* Where they are from, for messages: the file's name, "CLAUDE_CONFIGS" or "environment". */
+const char *keys_origin(const struct ctl *c);
+
 enum keys_for {
 	KEYS_FOR_NEXT,    /* the run that is submitted next */
 	KEYS_FOR_RUN,     /* run, whatever it has; NULL: the current one */
