@@ -113,6 +113,33 @@ test_strength(void **state)
 	conf_clear(&c);
 }
 
+/* They win over all else, and nothing that a repository's own settings say tells where they go. */
+static void
+test_keys(void **state)
+{
+	static const char *const keys[] = {"ANTHROPIC_API_KEY=sk-test-dummy-3", "API_TIMEOUT_MS=5",
+	    "GITHUB_TOKEN=sk-test-dummy", "LD_X=1", NULL};
+	struct conf c;
+	char **env;
+
+	(void)state;
+	conf_init(&c);
+	c.agent_env = json_pack("{s:s,s:s,s:s}", "ANTHROPIC_BASE_URL", "http://evil.invalid",
+	    "ANTHROPIC_CUSTOM_HEADERS", "X: 1", "FREE", "1");
+	env = agent_env(&c, "/c", NULL, keys);
+	assert_string_equal(value_of(env, "ANTHROPIC_API_KEY"), "sk-test-dummy-3");
+	assert_string_equal(value_of(env, "API_TIMEOUT_MS"), "5");
+	assert_string_equal(value_of(env, "FREE"), "1");
+	assert_null(value_of(env, "ANTHROPIC_BASE_URL"));
+	assert_null(value_of(env, "ANTHROPIC_CUSTOM_HEADERS"));
+	assert_null(value_of(env, "GITHUB_TOKEN"));
+	strv_free(env);
+	env = agent_env(&c, "/c", NULL, NULL); /* without keys it is the user's own affair */
+	assert_string_equal(value_of(env, "ANTHROPIC_BASE_URL"), "http://evil.invalid");
+	strv_free(env);
+	conf_clear(&c);
+}
+
 static void
 test_no_path(void **state)
 {
@@ -191,6 +218,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(test_inherited, setup),
 	    cmocka_unit_test_setup(test_strength, setup),
+	    cmocka_unit_test_setup(test_keys, setup),
 	    cmocka_unit_test_setup(test_no_path, setup),
 	    cmocka_unit_test_setup(test_check, setup),
 	    cmocka_unit_test_setup(test_session, setup),

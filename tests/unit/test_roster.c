@@ -382,12 +382,59 @@ test_waiting_and_woken(void **state)
 	assert_null(roster_woken(r, INT64_MAX));
 }
 
+static void
+test_nothing_starts_without_the_keys(void **state)
+{
+	static struct config one;
+	struct run *r = add_run("25", 3, 3);
+	struct task *em = add_em(r, "em1", TASK_QUEUED);
+
+	(void)state;
+	r->keyed = 1;
+	assert_true(run_lacks_keys(r));
+	assert_null(roster_next(&runs, r));
+	r->director->unit.state = UNIT_NONE;
+	assert_null(roster_next(&runs, r));
+	r->cancelled = 1; /* the director cleans up, which takes no agent */
+	assert_ptr_equal(roster_next(&runs, r), r->director);
+	r->cancelled = 0;
+	r->director->unit.state = UNIT_READY;
+	r->keys.v = &one;
+	r->keys.count = 1;
+	assert_ptr_equal(roster_next(&runs, r), em);
+	r->keys.v = NULL;
+	r->keys.count = 0;
+}
+
+static void
+test_a_tight_budget_starts_no_agent(void **state)
+{
+	struct run *r = add_run("25", 3, 3);
+	struct task *em = add_em(r, "em1", TASK_QUEUED), *w;
+
+	(void)state;
+	r->budget.stage = BUDGET_TIGHT;
+	assert_null(roster_next(&runs, r)); /* it would plan */
+	em->plan = xstrdup("{}");
+	assert_ptr_equal(roster_next(&runs, r), em);
+	em->state = TASK_RUNNING;
+	em->unit.state = UNIT_READY;
+	w = add(r, "25/em1", "w1", TASK_QUEUED, NULL, NULL);
+	assert_null(roster_next(&runs, r));
+	w->state = TASK_RUNNING; /* its process died: committed is committed */
+	assert_null(roster_next(&runs, r));
+	w->head = xstrdup("cafe");
+	assert_ptr_equal(roster_next(&runs, r), w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
 		test_the_director_starts_first_and_without_limit, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_nothing_starts_without_the_keys, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_a_tight_budget_starts_no_agent, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_max_ems, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_max_ems_counts_every_run, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_max_workers_are_counted_per_em, set_up, tear_down),
