@@ -57,13 +57,24 @@ advice_for_config(const struct agent_record *r)
 	return "The endpoint does not know the model: check the option model and the base URL.";
 }
 
-static const char *
-advice_for_endpoint(int status)
+/* No status and no failed connection: it was waited for in vain (claude 2.1.330 gives no word for that). */
+static bool
+timed_out(const struct stream_result *result)
 {
-	return status != 0 ? "The endpoint is overloaded or broken: try again later, or check its status "
-			     "page or gateway."
-			   : "The endpoint could not be reached: check network, DNS, proxy and "
-			     "ANTHROPIC_BASE_URL.";
+	return result->present &&
+	       (result->api_error == NULL || strcmp(result->api_error, "stream_idle_timeout") == 0);
+}
+
+static const char *
+advice_for_endpoint(const struct agent_record *r)
+{
+	if (http_status(r) != 0)
+		return "The endpoint is overloaded or broken: try again later, or check its status page or "
+		       "gateway.";
+	if (timed_out(&r->stream.result))
+		return "The endpoint takes requests and does not answer them in time: check it, and any "
+		       "gateway before it; where it is only slow, raise api_timeout_ms.";
+	return "The endpoint could not be reached: check network, DNS, proxy and ANTHROPIC_BASE_URL.";
 }
 
 static const char *
@@ -80,7 +91,7 @@ advice(enum agent_end end, const struct agent_record *r)
 		return "The key or login has reached its rate limit: the task waits until it resets; fewer "
 		       "agents at once (max_ems, max_workers_per_em) or another key make it shorter.";
 	case AGENT_ENDPOINT:
-		return advice_for_endpoint(status);
+		return advice_for_endpoint(r);
 	case AGENT_TOO_LONG:
 		return "The endpoint refuses the request for its size: make the task smaller, or choose a "
 		       "model with a larger context.";
@@ -92,7 +103,7 @@ advice(enum agent_end end, const struct agent_record *r)
 		return "It has to start afresh.";
 	case AGENT_SILENT:
 		if (r->stream.last_attempt > 0)
-			return advice_for_endpoint(status);
+			return advice_for_endpoint(r);
 		return "Its endpoint may accept requests and never answer: check it, or raise "
 		       "agent_silence_s.";
 	case AGENT_TIMEOUT:
