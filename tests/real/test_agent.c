@@ -330,6 +330,22 @@ test_settings_above_do_nothing(void **state)
 	free(settings);
 }
 
+/* The program itself. */
+
+static void
+test_version(void **state)
+{
+	struct real *f = *state;
+
+	if (agent_check_version(&f->loop, real_program(), &f->e) < 0)
+		fail_msg("%s", f->e.msg);
+	real_stand_in(f, "#!/bin/sh\necho '1.0.3 (Claude Code)'\n");
+	assert_int_equal(agent_check_version(&f->loop, f->stand_in, &f->e), -ENOTSUP);
+	assert_non_null(strstr(f->e.msg, "1.0.3"));
+	real_stand_in(f, "#!/bin/sh\necho 'something else 9.9.9'\n");
+	assert_int_equal(agent_check_version(&f->loop, f->stand_in, &f->e), 0); /* its own people know */
+}
+
 /* Options of a run. */
 
 static void
@@ -362,6 +378,56 @@ test_denied_tool_is_named(void **state)
 	assert_text(f, "a.txt", "a\n");
 	assert_text(f, "b.txt", NULL);
 	assert_string_equal(f->o.denied != NULL ? f->o.denied : "(none)", "Bash");
+}
+
+/* The user's own login, where no key was given. */
+
+static void
+test_login(void **state)
+{
+	struct real *f = *state;
+	char *kept, *login;
+
+	login = xasprintf(
+	    "{\"claudeAiOauth\":{\"accessToken\":\"sk-test-login\",\"refreshToken\":\"sk-test-refresh\","
+	    "\"expiresAt\":%lld,\"scopes\":[\"user:inference\",\"user:profile\"],\"subscriptionType\":"
+	    "\"max\"}}",
+	    (long long)clock_wall_ms() + 86400000);
+	tmp_write(f->dir, "user/.claude/.credentials.json", login);
+	real_script(f, "reply\ntext Done.\n");
+	real_env(f, "ANTHROPIC_API_KEY=");
+	real_expect(f, AGENT_OK, NULL);
+	assert_request(f, 1, "key", "sk-test-login");
+	kept = real_read(f, "../user/.claude/.credentials.json");
+	assert_string_equal(kept, login);
+	free(kept);
+	free(login);
+}
+
+static void
+test_login_by_helper(void **state)
+{
+	struct real *f = *state;
+
+	tmp_write(f->dir, "user/.claude/settings.json", "{\"apiKeyHelper\":\"echo sk-test-helper\"}");
+	real_script(f, "reply\ntext Done.\n");
+	real_env(f, "ANTHROPIC_API_KEY=");
+	real_expect(f, AGENT_OK, NULL);
+	assert_request(f, 1, "key", "sk-test-helper");
+}
+
+/* A key that was given is the one that is used, whatever the user's settings say. */
+static void
+test_key_beats_login(void **state)
+{
+	struct real *f = *state;
+
+	tmp_write(f->dir, "user/.claude/settings.json",
+	    "{\"apiKeyHelper\":\"echo "
+	    "sk-test-helper\",\"env\":{\"ANTHROPIC_BASE_URL\":\"http://127.0.0.1:1\"}}");
+	real_script(f, "reply\ntext Done.\n");
+	real_expect(f, AGENT_OK, NULL);
+	assert_request(f, 1, "key", REAL_KEY);
 }
 
 /* Sizes. */
@@ -436,8 +502,12 @@ main(int argc, char **argv)
 	    TEST(test_background_task),
 	    TEST(test_repository_settings_do_nothing),
 	    TEST(test_settings_above_do_nothing),
+	    TEST(test_version),
 	    TEST(test_options),
 	    TEST(test_denied_tool_is_named),
+	    TEST(test_login),
+	    TEST(test_login_by_helper),
+	    TEST(test_key_beats_login),
 	    TEST(test_megabyte_of_prompt),
 	    TEST(test_big_outputs),
 	    TEST(test_environment),

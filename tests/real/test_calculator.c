@@ -148,21 +148,6 @@ write_scripts(void)
 
 /* The run. */
 
-/* The CLI, with a key and an endpoint whatever its environment says. */
-static void
-install_agent(struct e2e *e)
-{
-	char *path = testrepo_path(e->repo, "claude");
-	char *text =
-	    xasprintf("#!/bin/sh\nANTHROPIC_API_KEY=" REAL_KEY " ANTHROPIC_BASE_URL=%s exec '%s' \"$@\"\n",
-		getenv("ORCH_FAKEAPI_URL"), real_program());
-
-	assert_int_equal(fd_write_file(path, text, strlen(text), 0700), 0);
-	setenv("ORCH_AGENT", path, 1);
-	free(text);
-	free(path);
-}
-
 static void
 set_up_repository(struct e2e *e)
 {
@@ -222,7 +207,9 @@ test_calculator(void **state)
 	struct e2e *e = *state;
 	size_t agents;
 
-	install_agent(e);
+	setenv("ORCH_AGENT", real_program(), 1);
+	setenv("ANTHROPIC_API_KEY", REAL_KEY, 1);
+	setenv("ANTHROPIC_BASE_URL", getenv("ORCH_FAKEAPI_URL"), 1);
 	agents = write_scripts();
 	set_up_repository(e);
 	e2e_begin(e, "--verify", GATE, NULL);
