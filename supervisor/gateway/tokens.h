@@ -19,6 +19,7 @@ struct attempt_seat {
 	char *task; /* "25/em1/w2": for people; the gateway makes nothing of it */
 	uint32_t attempt;
 	struct keys_seat seat;
+	char key_name[33]; /* of the key that served it last, "" at first */
 	unsigned in_flight;
 	uint64_t requests;
 };

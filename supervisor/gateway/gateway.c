@@ -1,0 +1,169 @@
+/* gateway: its life, its keys and its tokens (see gateway.h). */
+#include "supervisor/gateway/gateway.h"
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "supervisor/gateway/gateway_impl.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct keys_now
+gateway_now(void)
+{
+	return (struct keys_now){clock_now_ms(), clock_wall_ms()};
+}
+
+void
+gateway_note(struct gateway *g, const struct exchange *ex, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	g->hooks.note(g->hooks.arg, ex == NULL ? "" : ex->seat->task, text);
+}
+
+const struct endpoint *
+gateway_endpoint(const struct gateway *g, uint32_t key)
+{
+	for (size_t i = 0; i < g->configs.count; i++)
+		if (g->endpoints[i].key == key)
+			return &g->endpoints[i];
+	return NULL;
+}
+
+void
+gateway_kick(struct gateway *g)
+{
+	event_active(g->kick, EV_TIMEOUT, 0);
+}
+
+static void
+on_kick(evutil_socket_t fd, short what, void *arg)
+{
+	struct gateway *g = arg;
+	struct exchange *ex, *next;
+
+	(void)fd;
+	(void)what;
+	for (ex = TAILQ_FIRST(&g->exchanges); ex != NULL; ex = next) {
+		next = TAILQ_NEXT(ex, entry);
+		if (ex->waiting)
+			exchange_step(ex);
+	}
+}
+
+struct gateway *
+gateway_new(struct event_base *base, const struct gateway_hooks *hooks)
+{
+	struct gateway *g = xcalloc(1, sizeof(*g));
+
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	g->base = base;
+	g->hooks = *hooks;
+	g->keys = keys_new();
+	g->tokens = tokens_new();
+	g->upstreams = upstreams_new(base);
+	g->kick = evtimer_new(base, on_kick, g);
+	TAILQ_INIT(&g->exchanges);
+	if (front_start(g) < 0) {
+		gateway_free(g);
+		return NULL;
+	}
+	return g;
+}
+
+static void
+clear_configs(struct gateway *g)
+{
+	for (size_t i = 0; i < g->configs.count; i++)
+		endpoint_clear(&g->endpoints[i]);
+	free(g->endpoints);
+	g->endpoints = NULL;
+	configs_clear(&g->configs);
+}
+
+void
+gateway_free(struct gateway *g)
+{
+	if (g == NULL)
+		return;
+	while (!TAILQ_EMPTY(&g->exchanges))
+		exchange_abort(TAILQ_FIRST(&g->exchanges), "the gateway ends");
+	if (g->http != NULL)
+		evhttp_free(g->http);
+	upstreams_free(g->upstreams);
+	event_free(g->kick);
+	tokens_free(g->tokens);
+	keys_free(g->keys);
+	clear_configs(g);
+	free(g);
+}
+
+void
+gateway_take_configs(struct gateway *g, struct configs *c)
+{
+	struct keys_spec *specs = xcalloc(c->count, sizeof(*specs));
+
+	clear_configs(g);
+	g->configs = *c;
+	memset(c, 0, sizeof(*c));
+	g->endpoints = xcalloc(g->configs.count, sizeof(*g->endpoints));
+	for (size_t i = 0; i < g->configs.count; i++) {
+		struct endpoint *ep = &g->endpoints[i];
+
+		endpoint_init(ep, &g->configs.v[i]);
+		specs[i] = (struct keys_spec){.name = ep->name, .model = ep->model, .identity = ep->identity};
+	}
+	keys_load(g->keys, specs, g->configs.count);
+	for (size_t i = 0; i < g->configs.count; i++)
+		g->endpoints[i].key = keys_id(g->keys, i);
+	free(specs);
+	gateway_kick(g);
+}
+
+int
+gateway_listen(struct gateway *g, int fd)
+{
+	return evhttp_accept_socket(g->http, fd) < 0 ? -EINVAL : 0;
+}
+
+int
+gateway_admit(struct gateway *g, const char *token, const char *task, uint32_t attempt)
+{
+	return tokens_add(g->tokens, token, task, attempt);
+}
+
+int
+gateway_dismiss(struct gateway *g, const char *token)
+{
+	struct attempt_seat *seat = tokens_find(g->tokens, token, strlen(token));
+	struct exchange *ex, *next;
+
+	for (ex = TAILQ_FIRST(&g->exchanges); seat != NULL && ex != NULL; ex = next) {
+		next = TAILQ_NEXT(ex, entry);
+		if (ex->seat == seat)
+			exchange_abort(ex, "its attempt has ended");
+	}
+	return tokens_remove(g->tokens, token, g->keys);
+}
+
+struct keys *
+gateway_keys(struct gateway *g)
+{
+	return g->keys;
+}
+
+unsigned
+gateway_busy(const struct gateway *g)
+{
+	return g->busy;
+}

@@ -1,0 +1,60 @@
+/*
+ * gateway: agents' requests in on a loopback socket, out to the endpoints of the configured keys, and the
+ * answers back. Bodies pass unparsed both ways; what is exchanged is who logs in. Owns the keys, the tokens
+ * and every request under way. Writes no log and no file: what happens is told by hooks.
+ */
+#ifndef ORCH_GATEWAY_GATEWAY_H
+#define ORCH_GATEWAY_GATEWAY_H
+
+#include "common/configs.h"
+#include "common/err.h"
+#include "supervisor/gateway/keys.h"
+#include "supervisor/gateway/tokens.h"
+#include "supervisor/gateway/usage.h"
+
+#include <stdint.h>
+
+struct event_base;
+struct gateway;
+
+/* One request, when all is over. Strings are borrowed for the call. No field holds a secret or a body. */
+struct gateway_record {
+	const char *task; /* "" when the request had no valid token */
+	uint32_t attempt;
+	const char *key; /* name of the last one that had it; "" when it never left */
+	const char *method, *path, *model, *request_id;
+	int status;            /* that the client got; 0: it got none */
+	int64_t ms, waited_ms; /* in all; and of this, for a key */
+	unsigned sent;         /* how often it went upstream */
+	uint64_t bytes_in, bytes_out;
+	struct usage usage;
+	const char *why; /* what went wrong, a sentence; "" when nothing did */
+};
+
+struct gateway_hooks {
+	/* A key's state changed, an attempt had to switch, a request waits or was cut: a sentence. task: ""
+	 * for what concerns all. */
+	void (*note)(void *arg, const char *task, const char *text);
+	void (*done)(void *arg, const struct gateway_record *r);
+	void *arg;
+};
+
+struct gateway *gateway_new(struct event_base *base, const struct gateway_hooks *hooks);
+/* Cuts what is under way. NULL is fine. */
+void gateway_free(struct gateway *g);
+
+/* Takes the configurations; *c is empty afterwards. Keys that were there before keep their state. */
+void gateway_take_configs(struct gateway *g, struct configs *c);
+/* Serves this listening socket; closes it in the end. 0 or -errno. */
+int gateway_listen(struct gateway *g, int fd);
+
+/* An attempt begins (as tokens_add), and ends: its requests are cut, its token opens nothing more. */
+int gateway_admit(struct gateway *g, const char *token, const char *task, uint32_t attempt);
+int gateway_dismiss(struct gateway *g, const char *token);
+
+/* Borrowed. */
+struct keys *gateway_keys(struct gateway *g);
+/* Requests under way. */
+unsigned gateway_busy(const struct gateway *g);
+
+#endif
