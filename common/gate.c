@@ -70,6 +70,61 @@ gate_run(struct loop *l, const json_t *verify, const char *dir, const char *cons
 	return 0;
 }
 
+int
+gate_code(const struct gate_result *r)
+{
+	if (r->passed)
+		return 0;
+	return r->timed_out ? -1 : r->status;
+}
+
+static int
+try_once(struct loop *l, const struct gate_trial *t, struct gate_result *r, struct err *e)
+{
+	int rc = t->fresh(t->arg, e);
+
+	return rc < 0 ? rc : gate_run(l, t->verify, t->dir, t->env, t->timeout_ms, r, e);
+}
+
+int
+gate_judge(struct loop *l, const struct gate_trial *t, enum gate_verdict *v, struct gate_result *r,
+    char **note, struct err *e)
+{
+	struct gate_result first = {0}, second = {0};
+	int rc = try_once(l, t, &first, e);
+	char *what;
+
+	if (rc < 0)
+		return rc;
+	*note = NULL;
+	*v = first.passed ? GATE_GREEN : GATE_RED;
+	if (!first.passed && gate_code(&first) == t->known) {
+		*v = GATE_UNKNOWN;
+		what = gate_summary(t->verify, &first);
+		*note = xasprintf("%s, as it did before this work: it cannot tell whether it is good", what);
+		free(what);
+	} else if (!first.passed && !first.timed_out) {
+		rc = try_once(l, t, &second, e);
+		if (rc == 0 && second.passed) {
+			*v = GATE_FLAKY;
+			what = gate_summary(t->verify, &first);
+			*note =
+			    xasprintf("%s, and passed on the very same tree right after: it is flaky", what);
+			free(what);
+		}
+	}
+	if (rc == 0 && second.output != NULL) {
+		second.duration_ms += first.duration_ms;
+		gate_result_clear(&first);
+		first = second;
+	}
+	if (rc < 0)
+		gate_result_clear(&first);
+	else
+		*r = first;
+	return rc;
+}
+
 void
 gate_result_clear(struct gate_result *r)
 {

@@ -30,6 +30,36 @@ struct gate_result {
 int gate_run(struct loop *l, const json_t *verify, const char *dir, const char *const *env,
     int64_t timeout_ms, struct gate_result *r, struct err *e);
 void gate_result_clear(struct gate_result *r);
+
+/* How it ended as one number, to compare with another time: 0 passed, -1 killed for its time, else the
+ * status. */
+int gate_code(const struct gate_result *r);
+
+struct gate_trial {
+	const json_t *verify;
+	const char *dir;
+	const char *const *env;
+	int64_t timeout_ms;
+	int known; /* gate_code before the work that is judged; 0: it passed, or nobody knows */
+	int (*fresh)(
+	    void *arg, struct err *e); /* makes dir exactly the tree that is judged; before each try */
+	void *arg;
+};
+
+enum gate_verdict {
+	GATE_GREEN,
+	GATE_RED,
+	GATE_FLAKY,   /* red, and green on the very same tree right after */
+	GATE_UNKNOWN, /* red as it was before: it cannot tell whether the work is good */
+};
+
+/*
+ * Judges a tree: what is red, but neither for its time nor as it was before, is tried once more. 0 with *v,
+ * r (of the last try) and *note: a sentence for an event when it was flaky or cannot tell, else NULL; caller
+ * frees. -errno as gate_run and fresh have it.
+ */
+int gate_judge(struct loop *l, const struct gate_trial *t, enum gate_verdict *v, struct gate_result *r,
+    char **note, struct err *e);
 /* "the gate (make test) exited with status 2 after 3s" */
 char *gate_summary(const json_t *verify, const struct gate_result *r);
 

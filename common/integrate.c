@@ -122,33 +122,60 @@ tidy_worktree(const struct integrate_spec *s, const char *commit)
 	git_clear(&wt);
 }
 
-/* 1 green, 0 red with r filled, -errno. */
+struct tree {
+	const struct integrate_spec *s;
+	const char *commit;
+};
+
+static int
+fresh_tree(void *arg, struct err *e)
+{
+	const struct tree *t = arg;
+
+	return prepare_worktree(t->s, t->commit, e);
+}
+
+static void
+fill_red(const struct integrate_spec *s, const struct gate_result *g, struct integrate_result *r)
+{
+	char *summary = gate_summary(s->verify, g);
+
+	r->verdict = INTEGRATE_RED;
+	r->reason = xasprintf("merged into %s, %s", s->branch, summary);
+	r->evidence = xstrdup(g->output);
+	free(summary);
+}
+
+/* 1 when it may be kept, 0 red with r filled, -errno. */
 static int
 gate(const struct integrate_spec *s, const char *commit, struct integrate_result *r, struct err *e)
 {
+	struct tree tree = {s, commit};
+	const struct gate_trial trial = {.verify = s->verify,
+	    .dir = s->worktree,
+	    .env = s->gate_env,
+	    .timeout_ms = s->gate_timeout_ms,
+	    .known = s->gate_known,
+	    .fresh = fresh_tree,
+	    .arg = &tree};
 	struct gate_result g = {0};
+	enum gate_verdict verdict;
 	int rc;
 
 	if (s->verify == NULL)
 		return 1;
-	rc = prepare_worktree(s, commit, e);
-	if (rc == 0)
-		rc = gate_run(s->git->loop, s->verify, s->worktree, s->gate_env, s->gate_timeout_ms, &g, e);
+	free(r->note); /* of a try on a branch that has moved since */
+	r->note = NULL;
+	rc = gate_judge(s->git->loop, &trial, &verdict, &g, &r->note, e);
 	if (rc < 0)
 		return rc;
 	tidy_worktree(s, commit);
 	r->gate_ms += g.duration_ms > 0 ? g.duration_ms : 1;
-	rc = g.passed;
-	if (!g.passed) {
-		char *summary = gate_summary(s->verify, &g);
-
-		r->verdict = INTEGRATE_RED;
-		r->reason = xasprintf("merged into %s, %s", s->branch, summary);
-		r->evidence = xstrdup(g.output);
-		free(summary);
-	}
+	r->green = verdict == GATE_GREEN || verdict == GATE_FLAKY;
+	if (verdict == GATE_RED)
+		fill_red(s, &g, r);
 	gate_result_clear(&g);
-	return rc;
+	return verdict != GATE_RED;
 }
 
 /* One try. 0 with r filled, -ESTALE when the branch moved meanwhile, other -errno. */
@@ -211,5 +238,6 @@ integrate_result_clear(struct integrate_result *r)
 {
 	free(r->reason);
 	free(r->evidence);
+	free(r->note);
 	memset(r, 0, sizeof(*r));
 }

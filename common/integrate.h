@@ -1,7 +1,7 @@
 /*
  * integrate: takes a child's commit into its parent's branch: merged in memory (git merge-tree), gated on
  * exactly that tree in a detached worktree, and only then kept, by update-ref with the old value. A branch is
- * never anything but green, and never half-merged.
+ * never half-merged, and never red but as it was before its first merge.
  */
 #ifndef ORCH_COMMON_INTEGRATE_H
 #define ORCH_COMMON_INTEGRATE_H
@@ -25,6 +25,7 @@ struct integrate_spec {
 	const json_t *verify; /* NULL: no gate */
 	const char *const *gate_env;
 	int64_t gate_timeout_ms;
+	int gate_known; /* gate_code of the branch as it is: red in the same way is merged; 0: it is green */
 };
 
 struct integrate_result {
@@ -32,6 +33,8 @@ struct integrate_result {
 	char head[GIT_OID_HEX]; /* the branch's tip now */
 	char *reason;           /* one sentence; NULL when merged */
 	char *evidence;  /* for the rework: conflicting paths, or the gate's output; NULL when merged */
+	char *note;      /* merged though the gate was flaky, or cannot tell: a sentence; else NULL */
+	bool green;      /* the gate ran and passed on what the branch holds now */
 	int64_t gate_ms; /* 0: no gate ran */
 };
 

@@ -3,6 +3,7 @@
 
 #include "common/alloc.h"
 #include "common/log.h"
+#include "proto/known_gate.h"
 #include "proto/lead.h"
 
 #include <errno.h>
@@ -113,14 +114,20 @@ static int
 finish(struct lead *ld, struct err *e)
 {
 	struct director_end end = {0};
+	struct known_gate known = {0};
 	char head[GIT_OID_HEX];
 	int rc = find_head(ld, head, e);
 
+	if (rc == 0)
+		rc = known_gate_read(ld->role, ld->role->assign->task, &known, e);
 	if (rc < 0)
 		return rc;
 	director_verdict(&ld->role->team, ld->cancelled, strcmp(head, ld->base) != 0, &end);
+	director_add_gate(&end, known.base, known.now);
 	if (!end.keep && ld->branch != NULL)
 		rc = git_update_branch(&ld->role->git, ld->branch, NULL, head, e);
+	if (rc == 0)
+		rc = known_gate_forget(ld->role, e);
 	if (rc == 0)
 		rc = tell_end(ld, head, &end, e);
 	free(end.reason);
@@ -131,8 +138,20 @@ static int
 work(struct lead *ld, char **branch, struct err *e)
 {
 	struct role *r = ld->role;
-	int rc = lead_plan(ld, ld->base, e);
+	char tip[GIT_OID_HEX];
+	int rc;
 
+	ld->branch = *branch;
+	rc = find_head(ld, tip, e);
+	if (rc == 0)
+		rc = lead_try_base(ld, tip, e);
+	if (rc == 0)
+		rc = lead_plan(ld, ld->base, e);
+	if (rc == ROLE_OVER) { /* whatever comes next begins with the gate again */
+		int forgotten = known_gate_forget(r, e);
+
+		rc = forgotten < 0 ? forgotten : rc;
+	}
 	if (rc == 0)
 		rc = open_branch(ld, branch, e);
 	if (rc == 0 && r->team.count < ld->plan.count) {

@@ -23,5 +23,7 @@ struct director_end {
 };
 /* merged: the work branch has moved from its base. */
 void director_verdict(const struct team *t, bool cancelled, bool merged, struct director_end *end);
+/* Says of a run that is kept that its gate was red before it began. base, now: gate codes, 0 when green. */
+void director_add_gate(struct director_end *end, int base, int now);
 
 #endif

@@ -37,3 +37,20 @@ director_verdict(const struct team *t, bool cancelled, bool merged, struct direc
 		end->reason = NULL;
 	free(losses);
 }
+
+void
+director_add_gate(struct director_end *end, int base, int now)
+{
+	const char *what = now == 0
+			       ? "the gate was red before the run already, and passes now"
+			       : "the gate was red before the run already and still is: it could not tell "
+				 "whether the work is good";
+	char *longer;
+
+	if (base == 0 || !end->keep)
+		return;
+	longer = xasprintf(
+	    "%s%s%s", end->reason == NULL ? "" : end->reason, end->reason == NULL ? "" : "; ", what);
+	free(end->reason);
+	end->reason = longer;
+}

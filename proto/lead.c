@@ -5,6 +5,7 @@
 #include "common/integrate.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "proto/known_gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -63,6 +64,23 @@ answer(struct lead *ld, const char *task, const struct integrate_result *res, st
 	return 0;
 }
 
+/* What the gate said of a merge that was kept, where that was not simply yes. */
+static int
+heed_gate(struct lead *ld, const char *task, const struct integrate_result *res, struct known_gate *k,
+    struct err *e)
+{
+	struct role *r = ld->role;
+
+	if (res->note != NULL)
+		link_event(r->link, "gate", "%s merged: %s", task, res->note);
+	if (k->now == 0 || !res->green)
+		return 0;
+	link_event(r->link, "gate", "with %s merged the gate passes on %s: from here on it counts", task,
+	    ld->branch);
+	k->now = 0;
+	return known_gate_write(r, r->assign->task, k, e);
+}
+
 /*
  * An answer that orchd refuses is forgiven when the child has changed under us (it was cancelled): its CHILD
  * came before the refusal. Anything else is a fault, and starting again from what orchd knows is the cure.
@@ -94,7 +112,7 @@ integrate_child(struct lead *ld, const struct team_child *c, struct err *e)
 	char *task = xstrdup(c->task), *head = xstrdup(c->head),
 	     *title = text_line(c->title, MERGE_TITLE_MAX);
 	char *message = xasprintf("Merge %s: %s\n\nOrch-Task: %s\n", task, title, task);
-	const struct integrate_spec spec = {
+	struct integrate_spec spec = {
 	    .git = &r->git,
 	    .branch = ld->branch,
 	    .head = head == NULL ? "" : head,
@@ -105,14 +123,21 @@ integrate_child(struct lead *ld, const struct team_child *c, struct err *e)
 	    .gate_timeout_ms = (int64_t)r->conf.gate_timeout_ms,
 	};
 	struct integrate_result res = {0};
-	int rc;
+	struct known_gate known = {0};
+	int rc = 0;
 
 	link_doing(r->link, "merging %s: %s", task, title);
-	rc = integrate_run(&spec, &res, e);
+	if (spec.verify != NULL)
+		rc = known_gate_read(r, r->assign->task, &known, e);
+	spec.gate_known = known.now;
+	if (rc == 0)
+		rc = integrate_run(&spec, &res, e);
 	if (rc < 0 && rc != -ECANCELED) {
 		err_prefix(e, rc, "merging %s", task);
 	} else if (rc == 0) {
-		rc = answer(ld, task, &res, e);
+		rc = heed_gate(ld, task, &res, &known, e);
+		if (rc == 0)
+			rc = answer(ld, task, &res, e);
 		rc = settle(ld, task, submitted_at, rc, e);
 		integrate_result_clear(&res);
 	}

@@ -30,6 +30,12 @@ void lead_clear(struct lead *ld);
  */
 int lead_plan(struct lead *ld, const char *commit, struct err *e);
 
+/*
+ * Runs the gate on commit, when there is one and this has not been done yet, and keeps the result for all
+ * roles of the run (known_gate). Red is told as an event, and is no fault.
+ */
+int lead_try_base(struct lead *ld, const char *commit, struct err *e);
+
 /* Stores the plan. branch: goes with it; NULL. */
 int lead_store_plan(struct lead *ld, const char *branch, struct err *e);
 /* Adds the plan's children that do not exist yet, in order. */

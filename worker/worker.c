@@ -9,6 +9,7 @@
 #include "common/taskid.h"
 #include "common/text.h"
 #include "proto/attempt.h"
+#include "proto/known_gate.h"
 #include "worker/judge.h"
 #include "worker/leak.h"
 #include "worker/merge.h"
@@ -244,31 +245,60 @@ check(struct worker *w, struct err *e)
 	return rc;
 }
 
+static int
+fresh_tree(void *arg, struct err *e)
+{
+	return tidy(arg, e);
+}
+
+/* What the gate says of the task's commit. known: what it said of the branch that the task started from. */
+static int
+judge_tree(struct worker *w, int known, enum gate_verdict *v, struct gate_result *res, struct err *e)
+{
+	struct role *r = w->role;
+	const struct gate_trial trial = {.verify = r->conf.verify,
+	    .dir = r->worktree,
+	    .env = (const char *const *)r->gate_env,
+	    .timeout_ms = (int64_t)r->conf.gate_timeout_ms,
+	    .known = known,
+	    .fresh = fresh_tree,
+	    .arg = w};
+	char *note = NULL;
+	int rc = gate_judge(&r->loop, &trial, v, res, &note, e);
+
+	if (rc == 0 && note != NULL)
+		link_event(r->link, "gate", "%s", note);
+	free(note);
+	return rc;
+}
+
 /* A gate leaves things behind, which must not be taken for the agent's work in the next attempt. */
 static int
 gate(struct worker *w, struct err *e)
 {
 	struct role *r = w->role;
 	struct gate_result res = {0};
-	char *what, *evidence;
-	int rc;
+	struct known_gate known;
+	enum gate_verdict v;
+	char parent[TASKID_MAX], *what, *evidence;
+	int rc = 0;
 
 	if (r->conf.verify == NULL)
 		return 0;
 	link_doing(r->link, "running the gate");
-	rc = tidy(w, e);
+	known_gate_parent(parent, r->assign->task);
+	rc = known_gate_read(r, parent, &known, e);
 	if (rc == 0)
-		rc = gate_run(&r->loop, r->conf.verify, r->worktree, (const char *const *)r->gate_env,
-		    (int64_t)r->conf.gate_timeout_ms, &res, e);
+		rc = judge_tree(w, known.now, &v, &res, e);
 	if (rc < 0)
 		return rc;
 	what = gate_summary(r->conf.verify, &res);
 	rc = tidy(w, e);
-	if (rc == 0 && !res.passed) {
+	if (rc == 0 && v == GATE_RED) {
 		evidence = xasprintf("%s. The end of what it said:\n\n%s", what, res.output);
 		rc = send_back(w, what, evidence, e);
 		free(evidence);
-	} else if (rc == 0) {
+	} else if (rc == 0 && v == GATE_GREEN) {
 		link_event(r->link, "gate", "%s", what);
 	}
 	free(what);

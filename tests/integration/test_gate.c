@@ -139,6 +139,73 @@ what_cannot_start_is_an_error(void **state)
 	t->loop.stop = false;
 }
 
+static unsigned freshened;
+
+static int
+freshen(void *arg, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	freshened++;
+	return 0;
+}
+
+/* The gate appends a line to "runs" and ends by command; how often it ran is checked. */
+static enum gate_verdict
+judged(struct testrepo *t, const char *command, int known, int64_t timeout_ms, unsigned runs, char **note)
+{
+	char *whole = xasprintf("echo >> runs; n=$(wc -l < runs); %s", command), *lines;
+	json_t *verify = json_string(whole);
+	const struct gate_trial trial = {.verify = verify,
+	    .dir = t->top,
+	    .env = env,
+	    .timeout_ms = timeout_ms,
+	    .known = known,
+	    .fresh = freshen};
+	struct gate_result r;
+	enum gate_verdict v;
+
+	freshened = 0;
+	testrepo_file(t, "runs", "");
+	testrepo_ok(t, gate_judge(&t->loop, &trial, &v, &r, note, &t->e));
+	gate_result_clear(&r);
+	lines = testrepo_read(t, "repo/runs");
+	assert_int_equal(strlen(lines), runs);
+	assert_int_equal(freshened, runs);
+	free(lines);
+	free(whole);
+	json_decref(verify);
+	return v;
+}
+
+static void
+red_is_tried_once_more_unless_it_was_known(void **state)
+{
+	struct testrepo *t = *state;
+	char *note;
+
+	assert_int_equal(judged(t, "true", 0, 60000, 1, &note), GATE_GREEN);
+	assert_null(note);
+	assert_int_equal(judged(t, "exit 3", 0, 60000, 2, &note), GATE_RED);
+	assert_null(note);
+	assert_int_equal(judged(t, "test $n = 2", 0, 60000, 2, &note), GATE_FLAKY);
+	assert_non_null(strstr(note, "exited with status 1"));
+	assert_non_null(strstr(note, "it is flaky"));
+	free(note);
+	assert_int_equal(judged(t, "exit 3", 3 << 8, 60000, 1, &note), GATE_UNKNOWN);
+	assert_non_null(strstr(note, "it cannot tell"));
+	free(note);
+	assert_int_equal(judged(t, "exit 4", 3 << 8, 60000, 2, &note), GATE_RED);
+	assert_null(note);
+	assert_int_equal(judged(t, "true", 3 << 8, 60000, 1, &note), GATE_GREEN);
+	assert_null(note);
+	/* Killed for its time: not again. */
+	assert_int_equal(judged(t, "sleep 1000", 0, 300, 1, &note), GATE_RED);
+	assert_null(note);
+	assert_int_equal(judged(t, "sleep 1000", -1, 300, 1, &note), GATE_UNKNOWN);
+	free(note);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, testrepo_setup, testrepo_teardown)
 
 int
@@ -151,6 +218,7 @@ main(void)
 	    TEST(late_is_red_and_dead),
 	    TEST(output_is_bounded_and_text),
 	    TEST(what_cannot_start_is_an_error),
+	    TEST(red_is_tried_once_more_unless_it_was_known),
 	};
 
 	return cmocka_run_group_tests_name("gate", tests, NULL, NULL);

@@ -191,6 +191,23 @@ red_together_does_not_move_the_branch(void **state)
 	assert_int_equal(integrate(f, child(f, "c", "c\n")), INTEGRATE_MERGED);
 }
 
+/* A branch that was red before takes what is red in the same way; any other failure is the child's. */
+static void
+what_was_red_before_is_not_the_childs_fault(void **state)
+{
+	struct fixture *f = *state;
+
+	gate_is(f, "if test -e worse; then exit 4; elif test -e cure; then exit 0; else exit 3; fi");
+	f->s.gate_known = 3 << 8;
+	assert_int_equal(integrate(f, child(f, "a", "a\n")), INTEGRATE_MERGED);
+	assert_false(f->r.green);
+	assert_non_null(strstr(f->r.note, "cannot tell"));
+	assert_int_equal(integrate(f, child(f, "worse", "b\n")), INTEGRATE_RED);
+	assert_int_equal(integrate(f, child(f, "cure", "c\n")), INTEGRATE_MERGED);
+	assert_true(f->r.green);
+	assert_null(f->r.note);
+}
+
 static void
 the_gate_sees_exactly_the_merge_and_leaves_nothing(void **state)
 {
@@ -289,6 +306,7 @@ main(void)
 	    TEST(conflicts_leave_nothing_behind),
 	    TEST(conflict_evidence_is_bounded),
 	    TEST(red_together_does_not_move_the_branch),
+	    TEST(what_was_red_before_is_not_the_childs_fault),
 	    TEST(the_gate_sees_exactly_the_merge_and_leaves_nothing),
 	    TEST(a_branch_that_moves_is_tried_again),
 	    TEST(a_stop_and_a_missing_commit_change_nothing),

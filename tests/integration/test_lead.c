@@ -177,6 +177,96 @@ test_red_merge_is_sent_back_and_a_failed_task_does_not_sink_the_rest(void **stat
 	host_free(f);
 }
 
+static char *told; /* texts of all gate events, a line each */
+
+static void
+keep_gate_events(struct rolehost *f, const struct msg *m)
+{
+	char *longer;
+
+	(void)f;
+	if (m->id != MSG_EVENT || strcmp(m->event.kind, "gate") != 0)
+		return;
+	longer = xasprintf("%s%s\n", told == NULL ? "" : told, m->event.text);
+	free(told);
+	told = longer;
+}
+
+static void
+areas_submit(struct rolehost *f, const struct msg *m)
+{
+	if (m->id != MSG_TASK_ADD)
+		return;
+	if (strcmp(m->task_add.key, "core") == 0)
+		host_child_submits(f, &f->children[0], "src/core.c", "core\n");
+	else
+		host_child_submits(f, &f->children[1], "docs/d", "docs\n");
+}
+
+static void
+run_on_a_red_base(const char *verify, const char *end, const char *event)
+{
+	struct rolehost *f = new_director(verify);
+
+	host_set(&f->a.plan_json, AREAS);
+	f->on_request = areas_submit;
+	f->on_report = keep_gate_events;
+	assert_int_equal(host_run(f), 0);
+	assert_null(f->last[MSG_REWORK]);
+	assert_string_equal(last(f, MSG_FINISH)->finish.reason, end);
+	assert_false(f->last[MSG_FINISH]->finish.failed);
+	assert_non_null(strstr(told, "before any work, the gate ("));
+	assert_non_null(strstr(told, event));
+	expect_git(f, "docs/d\nsrc/core.c", "diff", "--name-only", "main..cco/25-build-it");
+	expect_nothing_left(f, "cco/25-build-it\nmain");
+	free(told);
+	told = NULL;
+	host_free(f);
+}
+
+static void
+test_red_base_is_nobodys_fault(void **state)
+{
+	(void)state;
+	run_on_a_red_base("exit 3",
+	    "the gate was red before the run already and still is: it could not tell whether the work is "
+	    "good",
+	    "25/em2 merged: the gate (exit 3) exited with status 3");
+	run_on_a_red_base("test -e docs/d", "the gate was red before the run already, and passes now",
+	    "with 25/em2 merged the gate passes on cco/25-build-it");
+}
+
+static void
+submit_then_break(struct rolehost *f, const struct msg *m)
+{
+	if (m->id == MSG_TASK_ADD && strcmp(m->task_add.key, "a") == 0)
+		host_child_submits(f, &f->children[0], "src/a.c", "good\n");
+	else if (m->id == MSG_TASK_ADD)
+		host_child_submits(f, &f->children[1], "src/b.c", "bad\n");
+	else if (m->id == MSG_REWORK)
+		host_child_ends(f, &f->children[1], "failed", "enough");
+}
+
+/* Once a merge has made the gate pass it counts, although it was red on the base. */
+static void
+test_red_base_that_was_cured_counts(void **state)
+{
+	struct rolehost *f = new_em("test -e src/a.c && ! grep -q bad src/*");
+	char *blob;
+
+	(void)state;
+	testrepo_file(f->repo, "two", "256 256\n");
+	blob = testrepo_git(f->repo, NULL, "hash-object", "-w", "two", NULL);
+	testrepo_do(f->repo, NULL, "update-ref", "refs/orch/gate/25/25", blob, NULL);
+	free(blob);
+	host_set(&f->a.plan_json, TASKS);
+	f->on_request = submit_then_break;
+	assert_int_equal(host_run(f), 0);
+	assert_string_equal(f->last[MSG_REWORK]->rework.task, "25/em1/w2");
+	expect_git(f, "256 0", "cat-file", "blob", "refs/orch/gate/25/25-em1");
+	host_free(f);
+}
+
 static void
 fail_when_added(struct rolehost *f, const struct msg *m)
 {
@@ -290,17 +380,6 @@ test_em_killed_anywhere(void **state)
 	for (; n < 20 && em_killed_at(n, false); n++)
 		em_killed_at(n, true);
 	assert_in_range(n, 7, 12);
-}
-
-static void
-areas_submit(struct rolehost *f, const struct msg *m)
-{
-	if (m->id != MSG_TASK_ADD)
-		return;
-	if (strcmp(m->task_add.key, "core") == 0)
-		host_child_submits(f, &f->children[0], "src/core.c", "core\n");
-	else
-		host_child_submits(f, &f->children[1], "docs/d", "docs\n");
 }
 
 static void
@@ -517,6 +596,8 @@ main(void)
 	    cmocka_unit_test(test_bad_plan_goes_back_twice_then_fails),
 	    cmocka_unit_test(test_bad_plan_is_put_right),
 	    cmocka_unit_test(test_red_merge_is_sent_back_and_a_failed_task_does_not_sink_the_rest),
+	    cmocka_unit_test(test_red_base_is_nobodys_fault),
+	    cmocka_unit_test(test_red_base_that_was_cured_counts),
 	    cmocka_unit_test(test_area_fails_when_nothing_came_of_it),
 	    cmocka_unit_test(test_area_sent_back_gets_one_more_task),
 	    cmocka_unit_test(test_em_killed_anywhere),

@@ -138,6 +138,25 @@ test_red_gate_goes_back_without_its_droppings(void **state)
 	host_free(f);
 }
 
+/* Red as it was on the base: nobody's fault; the parent's entry says so. */
+static void
+test_gate_that_was_red_before_does_not_judge(void **state)
+{
+	struct rolehost *f = new_worker("exit 3");
+	char *blob;
+
+	(void)state;
+	testrepo_file(f->repo, "two", "768 768\n");
+	blob = testrepo_git(f->repo, NULL, "hash-object", "-w", "two", NULL);
+	testrepo_do(f->repo, NULL, "update-ref", "refs/orch/gate/25/25", blob, NULL);
+	host_script(f, "worker-core.a", WRITE_A);
+	assert_int_equal(host_run(f), 0);
+	last(f, MSG_SUBMIT);
+	assert_null(f->last[MSG_REWORK]);
+	free(blob);
+	host_free(f);
+}
+
 static void
 test_agent_that_commits_and_switches_branches(void **state)
 {
@@ -486,6 +505,7 @@ main(void)
 	    cmocka_unit_test(test_changed_nothing_then_resumed_with_the_evidence),
 	    cmocka_unit_test(test_breach_goes_back),
 	    cmocka_unit_test(test_red_gate_goes_back_without_its_droppings),
+	    cmocka_unit_test(test_gate_that_was_red_before_does_not_judge),
 	    cmocka_unit_test(test_agent_that_commits_and_switches_branches),
 	    cmocka_unit_test(test_bad_end_keeps_the_work_for_the_next_attempt),
 	    cmocka_unit_test(test_successor_of_a_lost_session_is_told_what_is_there),

@@ -1,0 +1,93 @@
+/* lead_gate: how the gate stands on the commit that a run starts from, before anybody is judged by it. */
+#include "proto/lead.h"
+
+#include "common/alloc.h"
+#include "common/gate.h"
+#include "common/log.h"
+#include "proto/known_gate.h"
+
+#include <stdlib.h>
+
+struct base {
+	struct role *role;
+	const char *commit;
+};
+
+static int
+fresh(void *arg, struct err *e)
+{
+	const struct base *b = arg;
+	struct role *r = b->role;
+	struct git wt = {0};
+	int rc = git_worktree_add(&r->git, r->worktree, NULL, b->commit, e);
+
+	if (rc == 0)
+		rc = git_init_worktree(&wt, &r->git, r->worktree, e);
+	if (rc == 0)
+		rc = git_worktree_exact(&wt, b->commit, e);
+	git_clear(&wt);
+	return rc;
+}
+
+static void
+tell(struct role *r, const char *commit, const struct gate_result *g, const char *note)
+{
+	char *what = gate_summary(r->conf.verify, g);
+
+	if (g->passed) {
+		link_event(r->link, "gate", "on the base %.12s %s", commit, note != NULL ? note : what);
+	} else {
+		log_warn("on the base %.12s %s", commit, what);
+		link_event(r->link, "gate",
+		    "on the base %.12s, before any work, %s: until a merge makes it pass, the same failure "
+		    "is "
+		    "nobody's fault, and the gate cannot tell whether work is good",
+		    commit, what);
+	}
+	free(what);
+}
+
+static int
+try(struct lead *ld, const char *commit, struct err *e)
+{
+	struct role *r = ld->role;
+	struct base base = {r, commit};
+	const struct gate_trial trial = {.verify = r->conf.verify,
+	    .dir = r->worktree,
+	    .env = (const char *const *)r->gate_env,
+	    .timeout_ms = (int64_t)r->conf.gate_timeout_ms,
+	    .fresh = fresh,
+	    .arg = &base};
+	struct known_gate k = {.found = true};
+	struct gate_result g = {0};
+	enum gate_verdict v;
+	char *note = NULL;
+	int rc;
+
+	link_doing(r->link, "running the gate on the base");
+	rc = gate_judge(&r->loop, &trial, &v, &g, &note, e);
+	if (rc == 0)
+		rc = fresh(&base, e);
+	if (rc == 0) {
+		k.base = k.now = gate_code(&g);
+		rc = known_gate_write(r, r->assign->task, &k, e);
+	}
+	if (rc == 0)
+		tell(r, commit, &g, note);
+	gate_result_clear(&g);
+	free(note);
+	return rc;
+}
+
+int
+lead_try_base(struct lead *ld, const char *commit, struct err *e)
+{
+	struct role *r = ld->role;
+	struct known_gate k;
+	int rc;
+
+	if (r->conf.verify == NULL)
+		return 0;
+	rc = known_gate_read(r, r->assign->task, &k, e);
+	return rc < 0 || k.found ? rc : try(ld, commit, e);
+}
