@@ -409,6 +409,8 @@ pass(struct redact_stream *s, bool last)
 	struct match m;
 	size_t at = 0;
 
+	if (s->size == 0)
+		return;
 	while (find(s->r, text, s->size, at, &m) == 1) {
 		if (m.start > at)
 			s->sink(s->arg, s->held + at, m.start - at);
