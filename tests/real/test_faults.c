@@ -66,6 +66,16 @@ as_root_without_sandbox(struct real *f)
 	wrap(f, "env -u IS_SANDBOX", "");
 }
 
+/* With what the runner takes out of its log: pieces of messages. Only for the corpus. */
+static void
+raw(struct real *f)
+{
+	char *text = xasprintf("#!/bin/sh\n'%s' \"$@\" | tee '%s/raw'\n", real_program(), f->dir);
+
+	real_stand_in(f, text);
+	free(text);
+}
+
 static void
 by_default_mode(struct real *f)
 {
@@ -123,6 +133,14 @@ impatient(struct real *f)
 	f->spec.silence_ms = 3000;
 }
 
+/* Long enough for a busy machine to see the first retries, shorter than the later ones wait (8 s and more).
+ */
+static void
+in_a_retry(struct real *f)
+{
+	f->spec.silence_ms = 6000;
+}
+
 static void
 short_of_time(struct real *f)
 {
@@ -145,61 +163,63 @@ as_configured(struct real *f)
 
 static const struct row rows[] = {
     /* Those that end well, for the streams they give. */
-    {"text", "reply\nusage 1200 34\ntext Hello.\n", {NULL}, NULL, NULL, AGENT_OK, {NULL}, 10000},
+    {"text", "reply\nusage 1200 34\ntext Hello.\n", {NULL}, NULL, NULL, AGENT_OK, {NULL}, 20000},
     {"tools",
 	"reply\ntext Writing \xc3\xa9.\nwrite a.txt <<END\none\nEND\nbash cat a.txt; printf "
 	"'\\000\\377\\033[1m'; false\n"
 	"reply\ntool Read <<END\n{\"file_path\":\"none\"}\nEND\nreply\ntext Done.\n",
-	{NULL}, NULL, NULL, AGENT_OK, {NULL}, 15000},
+	{NULL}, NULL, NULL, AGENT_OK, {NULL}, 20000},
     {"plan",
 	"reply\ntext Looking.\ntool Glob <<END\n{\"pattern\":\"*\"}\nEND\nbash true\n"
 	"reply\nstructured <<END\n{\"summary\":\"It is all there.\"}\nEND\n",
-	{NULL}, NULL, with_schema, AGENT_OK, {NULL}, 15000},
+	{NULL}, NULL, with_schema, AGENT_OK, {NULL}, 20000},
     {"subagent",
 	"reply\ntool Agent <<END\n{\"description\":\"Look\",\"prompt\":\"Look around.\","
 	"\"subagent_type\":\"general-purpose\"}\nEND\n"
 	"reply\nbash true\nreply\ntext Nothing here.\nreply\ntext It found nothing.\n",
-	{NULL}, NULL, NULL, AGENT_OK, {NULL}, 15000},
+	{NULL}, NULL, NULL, AGENT_OK, {NULL}, 20000},
+    {"partial", "reply\ntext Half of it, \xe2\x82\xac.\nbash echo x\nreply\ntext All.\n", {NULL}, NULL, raw,
+	AGENT_OK, {NULL}, 20000},
     {"denied", "reply\nbash touch planted\nreply\ntext I may not.\n", {NULL}, NULL, by_default_mode, AGENT_OK,
-	{NULL}, 10000},
-    {"not-logged-in", ok, {"ANTHROPIC_API_KEY="}, NULL, NULL, AGENT_AUTH, {"Not logged in", NULL}, 10000},
+	{NULL}, 20000},
+    {"not-logged-in", ok, {"ANTHROPIC_API_KEY="}, NULL, NULL, AGENT_AUTH, {"Not logged in", NULL}, 20000},
     {"401", "http 401 forever\nmessage invalid x-api-key\n", {NULL}, &hasty, NULL, AGENT_AUTH,
-	{"401", "Invalid API key", "key"}, 10000},
+	{"401", "Invalid API key", "key"}, 20000},
     {"403", "http 403 forever\nmessage this key may not do that\n", {NULL}, &hasty, NULL, AGENT_AUTH,
-	{"403", "this key may not do that", "key"}, 10000},
+	{"403", "this key may not do that", "key"}, 20000},
     {"unknown-model", "http 404 forever\nmessage model: bogus-model\n", {NULL}, &hasty, unknown_model,
-	AGENT_CONFIG, {"404", "bogus-model", "model"}, 10000},
+	AGENT_CONFIG, {"404", "bogus-model", "model"}, 20000},
     {"429-short", "http 429 forever\nheader retry-after: 1\nmessage slow down\n", {NULL}, &hasty, NULL,
-	AGENT_LIMITED, {"429", "slow down", "rate limit"}, 15000},
+	AGENT_LIMITED, {"429", "slow down", "rate limit"}, 20000},
     {"429-long", "http 429 forever\nheader retry-after: 3600\nmessage come back later\n", {NULL}, &hasty,
-	NULL, AGENT_LIMITED, {"429", "come back later", "rate limit"}, 10000},
+	NULL, AGENT_LIMITED, {"429", "come back later", "rate limit"}, 20000},
     {"429-without-retry-after", "http 429 forever\nmessage no date\n", {NULL}, &hasty, NULL, AGENT_LIMITED,
-	{"429", "no date", "rate limit"}, 10000},
+	{"429", "no date", "rate limit"}, 20000},
     {"429-then-ok", "http 429 x2\nheader retry-after: 1\nreply\ntext Well.\n", {NULL}, &patient, NULL,
-	AGENT_OK, {NULL}, 15000},
+	AGENT_OK, {NULL}, 20000},
     {"529", "http 529 forever\nmessage Overloaded\n", {NULL}, &patient, NULL, AGENT_ENDPOINT,
-	{"529", "overloaded"}, 15000},
-    {"500", "http 500 forever\nmessage boom\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT, {"500", "boom"}, 10000},
+	{"529", "overloaded"}, 20000},
+    {"500", "http 500 forever\nmessage boom\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT, {"500", "boom"}, 20000},
     {"502-html", "http 502 forever\nbody text/html <<END\n<html><h1>Bad Gateway</h1></html>\nEND\n", {NULL},
-	&hasty, NULL, AGENT_ENDPOINT, {"502", "Bad Gateway"}, 10000},
+	&hasty, NULL, AGENT_ENDPOINT, {"502", "Bad Gateway"}, 20000},
     {"refused", NULL, {"ANTHROPIC_BASE_URL=http://127.0.0.1:1"}, &hasty, NULL, AGENT_ENDPOINT,
-	{"ECONNREFUSED", "could not connect", "could not be reached"}, 10000},
+	{"ECONNREFUSED", "could not connect", "could not be reached"}, 20000},
     {"unresolvable", NULL, {"ANTHROPIC_BASE_URL=http://api.orch.invalid"}, &hasty, NULL, AGENT_ENDPOINT,
 	{"DNS", "no address", "could not be reached"}, 20000},
     {"reset", "fault reset forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT,
-	{"ECONNRESET", "could not be reached"}, 10000},
+	{"ECONNRESET", "could not be reached"}, 20000},
     {"closed", "fault close forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT,
-	{"dropped", "could not be reached"}, 10000},
+	{"dropped", "could not be reached"}, 20000},
     {"hang", "fault hang forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT,
 	{"timed out", "does not answer them in time"}, 20000},
     {"hang-until-silence", "fault hang forever\n", {NULL}, NULL, impatient, AGENT_SILENT,
-	{"silent for too long", "never answer"}, 10000},
+	{"silent for too long", "never answer"}, 20000},
     {"hang-until-timeout", "fault hang forever\n", {NULL}, NULL, short_of_time, AGENT_TIMEOUT,
-	{"used up its time", NULL}, 10000},
-    {"401-until-silence", "http 401 forever\nmessage invalid x-api-key\n", {NULL}, NULL, impatient,
-	AGENT_AUTH, {"401", "key"}, 15000},
-    {"500-until-silence", "http 500 forever\nmessage boom\n", {NULL}, NULL, impatient, AGENT_SILENT,
-	{"HTTP status 500", "overloaded or broken"}, 15000},
+	{"used up its time", NULL}, 20000},
+    {"401-until-silence", "http 401 forever\nmessage invalid x-api-key\n", {NULL}, NULL, in_a_retry,
+	AGENT_AUTH, {"401", "key"}, 40000},
+    {"500-until-silence", "http 500 forever\nmessage boom\n", {NULL}, NULL, in_a_retry, AGENT_SILENT,
+	{"HTTP status 500", "overloaded or broken"}, 40000},
     {"hang-as-configured", "fault hang forever\n", {NULL}, NULL, as_configured, AGENT_ENDPOINT,
 	{"timed out", "does not answer them in time"}, 100000},
     {"stall-as-configured", "fault stall forever\n", {NULL}, NULL, as_configured, AGENT_ENDPOINT,
@@ -209,34 +229,34 @@ static const struct row rows[] = {
     {"stall", "fault stall forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT,
 	{"timed out", "does not answer them in time"}, 40000},
     {"stall-until-silence", "fault stall forever\n", {NULL}, NULL, impatient, AGENT_SILENT, {"silent", NULL},
-	10000},
+	20000},
     {"stall-mid", "fault stall-mid forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT,
 	{"timed out", "does not answer them in time"}, 40000},
     {"cut", "fault cut forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT,
 	{"onnection", "could not be reached"}, 20000},
     {"no-stop", "fault no-stop forever\n", {NULL}, &hasty, NULL, AGENT_ENDPOINT, {"mid-response", NULL},
 	20000},
-    {"bad-sse", "fault bad-sse\nreply\ntext Well.\n", {NULL}, &hasty, NULL, AGENT_OK, {NULL}, 10000},
-    {"bad-json", "fault bad-json forever\n", {NULL}, &hasty, NULL, AGENT_FAILED, {"JSON", NULL}, 10000},
+    {"bad-sse", "fault bad-sse\nreply\ntext Well.\n", {NULL}, &hasty, NULL, AGENT_OK, {NULL}, 20000},
+    {"bad-json", "fault bad-json forever\n", {NULL}, &hasty, NULL, AGENT_FAILED, {"JSON", NULL}, 20000},
     {"empty", "fault empty forever\n", {NULL}, &hasty, NULL, AGENT_FAILED, {"empty or malformed", NULL},
-	10000},
+	20000},
     {"slow", "reply\nslow 2\ntext Well.\n", {NULL}, &patient, NULL, AGENT_OK, {NULL}, 20000},
     {"prompt-too-long", "http 400 forever\nmessage prompt is too long: 250000 tokens > 200000 maximum\n",
-	{NULL}, &hasty, NULL, AGENT_TOO_LONG, {"rompt is too long", NULL}, 10000},
+	{NULL}, &hasty, NULL, AGENT_TOO_LONG, {"rompt is too long", NULL}, 20000},
     {"max-turns", "reply forever\nbash true\n", {NULL}, NULL, two_turns, AGENT_MAX_TURNS,
-	{"Reached maximum number of turns (2)", "max_turns"}, 15000},
+	{"Reached maximum number of turns (2)", "max_turns"}, 20000},
     {"budget", "reply forever\nbash true\n", {NULL}, NULL, small_budget, AGENT_BUDGET, {"budget", NULL},
-	15000},
+	20000},
     {"schema-never-met", "reply forever\nstructured <<END\n{\"wrong\": 1}\nEND\n", {NULL}, NULL, with_schema,
-	AGENT_NO_STRUCTURE, {"structured", NULL}, 15000},
+	AGENT_NO_STRUCTURE, {"structured", NULL}, 20000},
     {"schema-ignored", "reply forever\ntext I would rather talk.\n", {NULL}, NULL, with_schema,
-	AGENT_NO_STRUCTURE, {"lacks the structured answer", NULL}, 15000},
-    {"root-refused", ok, {NULL}, NULL, as_root_without_sandbox, AGENT_CONFIG, {"root", NULL}, 10000},
+	AGENT_NO_STRUCTURE, {"lacks the structured answer", NULL}, 20000},
+    {"root-refused", ok, {NULL}, NULL, as_root_without_sandbox, AGENT_CONFIG, {"root", NULL}, 20000},
     {"missing", ok, {NULL}, NULL, missing, AGENT_NOT_STARTED, {"/nonexistent/claude", "install the agent"},
 	1000},
     {"too-old", ok, {NULL}, NULL, too_old, AGENT_NO_RESULT, {"unknown option", NULL}, 5000},
     {"corrupt-config", ok, {NULL}, NULL, corrupt_config, AGENT_CONFIG,
-	{"Configuration error", ".claude.json"}, 10000},
+	{"Configuration error", ".claude.json"}, 20000},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -269,10 +289,14 @@ static void
 keep_stream(const struct row *row, const struct real *f)
 {
 	const char *folder = getenv("ORCH_REAL_KEEP");
-	char *data, *path;
+	char *data, *path, *other = tmp_path(f->dir, "raw");
+	bool kept;
 	size_t size;
 
-	if (folder == NULL || fd_read_file(f->log, 64u << 20, &data, &size) < 0)
+	kept = folder != NULL && (fd_read_file(other, 64u << 20, &data, &size) == 0 ||
+				     fd_read_file(f->log, 64u << 20, &data, &size) == 0);
+	free(other);
+	if (!kept)
 		return;
 	path = xasprintf("%s/%s", folder, row->name);
 	fd_write_file(path, data, size, 0600);
