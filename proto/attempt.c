@@ -174,21 +174,25 @@ new_session(struct role *r, struct err *e)
 {
 	struct msg_note note = {.session = r->session};
 
+	r->past = r->spent;
 	agent_new_session(r->session);
 	return role_note(r, &note, e);
 }
 
-/* Totals of the task: the agent counts over its session, and a session that was lost is not counted again. */
+/* Totals of the task: the agent counts over its session, whatever process of ours it was resumed by. */
 static int
 note_usage(struct role *r, const struct agent_outcome *o, struct err *e)
 {
 	struct msg_note note = {
-	    .cost_uusd = r->cost_uusd + o->cost_uusd,
-	    .tokens_in = r->tokens_in + o->tokens_in,
-	    .tokens_out = r->tokens_out + o->tokens_out,
+	    .cost_uusd = r->past.cost_uusd + o->cost_uusd,
+	    .tokens_in = r->past.tokens_in + o->tokens_in,
+	    .tokens_out = r->past.tokens_out + o->tokens_out,
 	};
 
-	return o->has_usage ? role_note(r, &note, e) : 0;
+	if (!o->has_usage)
+		return 0;
+	r->spent = (struct usage){note.cost_uusd, note.tokens_in, note.tokens_out};
+	return role_note(r, &note, e);
 }
 
 /* Once per process: whether the program can be used at all. ROLE_OVER: it cannot, and o says why. */
@@ -223,13 +227,11 @@ attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, st
 		if (rc < 0 || agent_end_next(o->end) != AGENT_AFRESH)
 			goto out;
 		link_event(r->link, "session", "%s: the agent starts afresh", o->reason);
-		r->cost_uusd += o->cost_uusd;
-		r->tokens_in += o->tokens_in;
-		r->tokens_out += o->tokens_out;
+		rc = note_usage(r, o, e);
 		agent_outcome_clear(o);
-		memset(o, 0, sizeof(*o));
 	}
-	rc = new_session(r, e);
+	if (rc == 0)
+		rc = new_session(r, e);
 	if (rc == 0)
 		rc = run_once(r, a, fresh, false, o, e);
 out:

@@ -155,7 +155,13 @@ enum proto_who {
 	F(str, log_dir, REQ, 4096)   /* of this run */                                             \
 	F(str, options_json, REQ, OPTIONS_MAX)                                                     \
 	F(bool, cancelled, OPT, 0) /* director: the run was cancelled; clean up and FINISH */      \
-	F(bool, secrets, OPT, 0)   /* SECRETS follows at once */
+	F(bool, secrets, OPT, 0)   /* SECRETS follows at once */                                   \
+	F(u64, cost_uusd, OPT, 0)  /* of all sessions of the task's agents so far */               \
+	F(u64, tokens_in, OPT, 0)                                                                  \
+	F(u64, tokens_out, OPT, 0)                                                                 \
+	F(u64, past_cost_uusd, OPT, 0) /* of these, in sessions before the present one */          \
+	F(u64, past_tokens_in, OPT, 0)                                                             \
+	F(u64, past_tokens_out, OPT, 0)
 
 /*
  * After ASSIGN, and again when they change. name: which configuration; env_json: its variables, an array of
@@ -216,6 +222,7 @@ enum proto_who {
  * Durable facts about the sender's own task; an absent field leaves what is stored, an
  * empty string clears it. cost and tokens are totals of the task so far.
  */
+/* Cost and tokens are the task's. With another session than before, what they were so far is past. */
 #define MSG_NOTE_FIELDS(F)                                                                         \
 	F(str, base, OPT, 64)                                                                      \
 	F(str, head, OPT, 64)                                                                      \

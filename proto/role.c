@@ -135,6 +135,9 @@ open_role(struct role *r, struct err *e)
 		return rc;
 	make_env(r);
 	r->worktree = taskid_worktree(r->assign->state_dir, r->assign->task);
+	r->spent = (struct usage){r->assign->cost_uusd, r->assign->tokens_in, r->assign->tokens_out};
+	r->past =
+	    (struct usage){r->assign->past_cost_uusd, r->assign->past_tokens_in, r->assign->past_tokens_out};
 	if (r->assign->session != NULL)
 		snprintf(r->session, sizeof(r->session), "%s", r->assign->session);
 	return 0;

@@ -21,6 +21,10 @@
 
 struct role;
 
+struct usage {
+	uint64_t cost_uusd, tokens_in, tokens_out;
+};
+
 struct role_kind {
 	const char *program; /* "orch-em" */
 	enum proto_who who;
@@ -54,7 +58,7 @@ struct role {
 	/* Of the agent and its session: see proto/attempt. */
 	bool agent_checked;
 	char session[NAME_MAX_BYTES];
-	uint64_t cost_uusd, tokens_in, tokens_out; /* of sessions before the present one */
+	struct usage past, spent; /* of the task: in sessions before the present one, in all */
 };
 
 /* The program, from options to exit status: 0, 1 (orchd is to try again), 2 (wrong usage). */

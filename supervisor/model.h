@@ -83,7 +83,10 @@ struct peer;
 	C(num, deletions)                                                                                    \
 	C(num, cost_uusd)                                                                                    \
 	C(num, tokens_in)                                                                                    \
-	C(num, tokens_out)
+	C(num, tokens_out)                                                                                   \
+	C(num, past_cost_uusd) /* of these, in sessions before the present one */                            \
+	C(num, past_tokens_in)                                                                               \
+	C(num, past_tokens_out)
 
 typedef char *column_text;
 typedef int64_t column_num;

@@ -157,6 +157,12 @@ on_note(struct request *q)
 		t->agent_done = true;
 	note_text(&t->base, m->base);
 	note_text(&t->head, m->head);
+	if (m->session != NULL && (t->session == NULL || strcmp(t->session, m->session) != 0)) {
+		t->past_cost_uusd = t->cost_uusd;
+		t->past_tokens_in = t->tokens_in;
+		t->past_tokens_out = t->tokens_out;
+		t->agent_done = false; /* what was told was of a session that is lost */
+	}
 	note_text(&t->session, m->session);
 	note_text(&t->branch, m->branch);
 	if (m->merged)
@@ -456,6 +462,12 @@ route_assign(struct daemon *d, struct task *t)
 		.options_json = r->options,
 		.cancelled = r->cancelled,
 		.secrets = r->keys.count > 0,
+		.cost_uusd = (uint64_t)t->cost_uusd,
+		.tokens_in = (uint64_t)t->tokens_in,
+		.tokens_out = (uint64_t)t->tokens_out,
+		.past_cost_uusd = (uint64_t)t->past_cost_uusd,
+		.past_tokens_in = (uint64_t)t->past_tokens_in,
+		.past_tokens_out = (uint64_t)t->past_tokens_out,
 	    }};
 
 	send_to_role(t, &m);

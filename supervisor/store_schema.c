@@ -42,6 +42,10 @@ static const char *const migrations[] = {
     "CREATE INDEX event_run ON event (run, seq);",
     /* 2: runs may have been given keys */
     "ALTER TABLE run ADD COLUMN keyed INTEGER NOT NULL DEFAULT 0;",
+    /* 3: what a task's earlier sessions cost */
+    "ALTER TABLE task ADD COLUMN past_cost_uusd INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE task ADD COLUMN past_tokens_in INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE task ADD COLUMN past_tokens_out INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

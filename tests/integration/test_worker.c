@@ -266,6 +266,26 @@ test_agent_that_is_too_old_gets_no_work(void **state)
 	host_free(f);
 }
 
+/* The agent counts over its session: what sessions before it cost is added, what this one has told is not. */
+static void
+test_cost_is_of_the_task(void **state)
+{
+	struct rolehost *f = new_worker(NULL);
+
+	(void)state;
+	host_script(f, "worker-core.a.1", "tokens 100 10 0.5\nerror the model is tired\n");
+	host_script(
+	    f, "worker-core.a.2", "expect_resumed\ntokens 20 2 0.1\nwrite src/a.c <<END\nint a;\nEND\n");
+	f->a.cost_uusd = 1000000;
+	f->a.tokens_in = 7;
+	assert_int_equal(host_run(f), 0);
+	assert_int_equal(f->a.cost_uusd, 1500000);
+	assert_int_equal(f->a.tokens_in, 107);
+	assert_int_equal(host_run(f), 0);
+	assert_int_equal(f->a.cost_uusd, 1600000);
+	host_free(f);
+}
+
 static void
 test_missing_agent_is_not_tried_again(void **state)
 {
@@ -512,6 +532,7 @@ main(void)
 	    cmocka_unit_test(test_rate_limit_is_a_reason_to_wait),
 	    cmocka_unit_test(test_refused_key_is_not_tried_again),
 	    cmocka_unit_test(test_agent_that_is_too_old_gets_no_work),
+	    cmocka_unit_test(test_cost_is_of_the_task),
 	    cmocka_unit_test(test_missing_agent_is_not_tried_again),
 	    cmocka_unit_test(test_lost_session_starts_afresh),
 	    cmocka_unit_test(test_strangers_branch_is_left_alone),

@@ -257,6 +257,19 @@ note(const char **slot, const char *value)
 static void
 on_note(struct rolehost *f, const struct msg_note *m)
 {
+	struct msg_assign *a = &f->a;
+
+	if (m->session != NULL && (a->session == NULL || strcmp(a->session, m->session) != 0)) {
+		a->past_cost_uusd = a->cost_uusd;
+		a->past_tokens_in = a->tokens_in;
+		a->past_tokens_out = a->tokens_out;
+	}
+	if (m->cost_uusd > 0)
+		a->cost_uusd = m->cost_uusd;
+	if (m->tokens_in > 0)
+		a->tokens_in = m->tokens_in;
+	if (m->tokens_out > 0)
+		a->tokens_out = m->tokens_out;
 	note(&f->a.base, m->base);
 	note(&f->a.head, m->head);
 	note(&f->a.session, m->session);
