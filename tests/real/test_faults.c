@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/fd.h"
+#include "common/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@
 #include "tests/helper/lib/tmp.h"
 
 #define AT_ONCE 6
-#define SHOWN 100
+#define SHOWN 160 /* bytes of a reason, behind what was tried */
 #define SCHEMA                                                                                               \
 	"{\"type\":\"object\",\"properties\":{\"summary\":{\"type\":\"string\"}},\"required\":[\"summary\"]" \
 	"}"
@@ -309,6 +310,7 @@ run_row(const struct row *row, FILE *out)
 {
 	struct real *f = real_new();
 	const char *wrong, *reason;
+	char *shown;
 	int64_t began, took_ms;
 
 	for (size_t i = 0; i < 2 && row->env[i] != NULL; i++)
@@ -324,8 +326,12 @@ run_row(const struct row *row, FILE *out)
 	took_ms = clock_now_ms() - began;
 	wrong = complaint(row, f, took_ms);
 	reason = f->o.reason != NULL ? f->o.reason : "";
-	fprintf(out, "| %s | %.1f s | %s | %.*s |\n", row->name, (double)took_ms / 1000,
-	    agent_end_name(f->o.end), wrong != NULL ? 4000 : SHOWN, reason);
+	if (wrong == NULL && strstr(reason, ": ") != NULL)
+		reason = strstr(reason, ": ") + 2;
+	shown = text_utf8(reason, strlen(reason), wrong != NULL ? 4000 : SHOWN);
+	fprintf(out, "| %s | %.1f s | %s | %s |\n", row->name, (double)took_ms / 1000,
+	    agent_end_name(f->o.end), shown);
+	free(shown);
 	if (wrong != NULL)
 		fprintf(out, "FAILED: %s: %s\n", row->name, wrong);
 	keep_stream(row, f);
