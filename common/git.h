@@ -105,6 +105,12 @@ int git_save_wip(struct git *g, const char *path, const char *name, const char *
 /* Removes folder and administration, what was moved out of it, and records of worktrees within it. The caller
  * has saved what was in it. Fine when it is gone already. */
 int git_worktree_remove(struct git *g, const char *path, struct err *e);
+/*
+ * Worktrees that git has a record of and whose folder is, or was, anywhere below real (a path without
+ * symbolic links), as paths in a fresh NULL-terminated vector: git_free_paths.
+ */
+int git_worktrees_below(struct git *g, const char *real, char ***paths, struct err *e);
+void git_free_paths(char **paths);
 /* Resets a detached integration worktree to exactly commit: nothing modified, nothing untracked, nothing
  * ignored. */
 int git_worktree_exact(struct git *worktree, const char *commit, struct err *e);

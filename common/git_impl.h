@@ -59,9 +59,6 @@ int git_real_path(const char *path, char **real, struct err *e);
 int git_admin_find(struct git *repo, const char *real, char **admin, struct err *e);
 /* False when git was killed while it made this worktree for us, or we were while we removed it. */
 bool git_admin_complete(const char *admin);
-/* Worktrees whose folder is below real (an agent's own), as paths in a fresh NULL-terminated vector. */
-int git_worktrees_below(struct git *repo, const char *real, char ***paths, struct err *e);
-void git_free_paths(char **paths);
 /* Makes administration for a folder that lost it; HEAD goes to branch, or to commit when branch is NULL. */
 int git_admin_make(
     struct git *repo, const char *real, const char *branch, const char *commit, char **admin, struct err *e);

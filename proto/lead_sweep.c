@@ -25,27 +25,66 @@ is_below(const char *name, const char *flat)
 	return strncmp(name, flat, n) == 0 && (name[n] == '\0' || name[n] == '-');
 }
 
-/* Names in the folder of worktrees that belong to the child or below it. */
-static char **
-find_worktrees(const char *state_dir, const char *flat)
+/* Fresh names that belong to the child or below it. */
+struct names {
+	const char *flat;
+	char **list;
+	size_t count;
+};
+
+static void
+add_name(struct names *v, const char *name)
 {
-	char *dir = xasprintf("%s/wt", state_dir);
-	char **names = xcalloc(1, sizeof(*names));
-	size_t n = 0;
+	if (!is_below(name, v->flat))
+		return;
+	for (size_t i = 0; i < v->count; i++)
+		if (strcmp(v->list[i], name) == 0)
+			return;
+	v->list = xrealloc(v->list, (v->count + 2) * sizeof(*v->list));
+	v->list[v->count++] = xstrdup(name);
+	v->list[v->count] = NULL;
+}
+
+/* A removal that was cut short (the lead was killed in it) has left git's record and no folder. */
+static int
+add_recorded(struct role *r, const char *dir, struct names *v, struct err *e)
+{
+	char *real = realpath(dir, NULL), **paths = NULL;
+	int rc = real == NULL ? 0 : git_worktrees_below(&r->git, real, &paths, e);
+
+	for (size_t i = 0; rc == 0 && paths != NULL && paths[i] != NULL; i++) {
+		const char *name = paths[i] + strlen(real) + 1;
+
+		if (strchr(name, '/') == NULL)
+			add_name(v, name);
+	}
+	git_free_paths(paths);
+	free(real);
+	return rc;
+}
+
+/* Names of worktrees that belong to the child or below it, by their folders and by git's records. strv_free.
+ */
+static int
+find_worktrees(struct role *r, const char *flat, char ***names, struct err *e)
+{
+	char *dir = xasprintf("%s/wt", r->assign->state_dir);
+	struct names v = {.flat = flat, .list = xcalloc(1, sizeof(*v.list))};
 	DIR *d = opendir(dir);
 	struct dirent *entry;
+	int rc;
 
-	while (d != NULL && (entry = readdir(d)) != NULL) {
-		if (!is_below(entry->d_name, flat))
-			continue;
-		names = xrealloc(names, (n + 2) * sizeof(*names));
-		names[n++] = xstrdup(entry->d_name);
-		names[n] = NULL;
-	}
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		add_name(&v, entry->d_name);
 	if (d != NULL)
 		closedir(d);
+	rc = add_recorded(r, dir, &v, e);
+	if (rc == 0)
+		*names = v.list;
+	else
+		strv_free(v.list);
 	free(dir);
-	return names;
+	return rc;
 }
 
 /* Work saved when the task was once stopped went on from there: with the task integrated nothing of it is
@@ -88,10 +127,12 @@ sweep_worktree(struct role *r, const char *name, bool integrated, struct err *e)
 static int
 sweep_worktrees(struct role *r, const struct team_child *c, const char *flat, struct err *e)
 {
-	char **names = find_worktrees(r->assign->state_dir, flat);
 	bool integrated = c->state == TEAM_INTEGRATED, lead = taskid_level(c->task) < 2;
-	int rc = 0;
+	char **names = NULL;
+	int rc = find_worktrees(r, flat, &names, e);
 
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; rc == 0 && names[i] != NULL; i++) {
 		if (lead && strcmp(names[i], flat) == 0) {
 			char *path = xasprintf("%s/wt/%s", r->assign->state_dir, flat);
