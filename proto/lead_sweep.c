@@ -16,6 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The child as it was at first: the team's own list moves while the loop runs. */
+struct swept {
+	char *task;
+	char flat[TASKID_MAX];
+	bool integrated;
+};
+
 /* "25-em1-w2" is 25-em1 or below it; 25-em10 is not. */
 static bool
 is_below(const char *name, const char *flat)
@@ -87,10 +94,36 @@ find_worktrees(struct role *r, const char *flat, char ***names, struct err *e)
 	return rc;
 }
 
+/*
+ * The task of a flat name that is the child's or below it: "25-em1-w2" is 25/em1/w2. What is no task's name,
+ * something left beside a worktree, is the child's. Caller frees.
+ */
+static char *
+task_of(const struct swept *c, const char *name)
+{
+	size_t n = strlen(c->flat);
+	char *task = name[n] == '\0' ? xstrdup(c->task) : xasprintf("%s/%s", c->task, name + n + 1);
+
+	if (!taskid_valid(task))
+		xreplace(&task, c->task);
+	return task;
+}
+
+static int
+tell_saved(struct role *r, const char *task, const char *name, const char *what, struct err *e)
+{
+	char *ref = xasprintf("refs/orch/wip/%s", name), *text = xasprintf("%s kept in %s", what, ref);
+	int rc = role_saved(r, task, ref, text, e);
+
+	free(ref);
+	free(text);
+	return rc;
+}
+
 /* Work saved when the task was once stopped went on from there: with the task integrated nothing of it is
  * missing. */
 static int
-drop_saved(struct role *r, const char *name, struct err *e)
+drop_saved(struct role *r, const char *task, const char *name, struct err *e)
 {
 	char *ref = xasprintf("refs/orch/wip/%s", name);
 	char oid[GIT_OID_HEX];
@@ -98,49 +131,49 @@ drop_saved(struct role *r, const char *name, struct err *e)
 
 	if (rc == 0)
 		rc = git_update_ref(&r->git, ref, NULL, oid, "integrated", e);
+	if (rc == 0)
+		rc = role_saved(r, task, "", "the work that was saved meanwhile is part of the result", e);
 	free(ref);
 	return rc == -ENOENT ? 0 : rc;
 }
 
 /* What is in it and in no commit is saved first. */
 static int
-sweep_worktree(struct role *r, const char *name, bool integrated, struct err *e)
+sweep_worktree(struct role *r, const struct swept *c, const char *name, struct err *e)
 {
-	char *path = xasprintf("%s/wt/%s", r->assign->state_dir, name);
+	char *path = xasprintf("%s/wt/%s", r->assign->state_dir, name), *task = task_of(c, name);
 	bool saved = false;
 	int rc = git_save_wip(&r->git, path, name, NULL, &saved, NULL, e);
 
-	if (rc == 0 && saved) {
-		log_info("uncommitted work of %s is kept in refs/orch/wip/%s", name, name);
-		link_event(
-		    r->link, "saved", "uncommitted work of %s is kept in refs/orch/wip/%s", name, name);
-	} else if (rc == 0 && integrated) {
-		rc = drop_saved(r, name, e);
-	}
+	if (rc == 0 && saved)
+		rc = tell_saved(r, task, name, "its uncommitted work is", e);
+	else if (rc == 0 && c->integrated)
+		rc = drop_saved(r, task, name, e);
 	if (rc == 0)
 		rc = git_worktree_remove(&r->git, path, e);
 	free(path);
+	free(task);
 	return rc;
 }
 
 /* A lead's own worktree, where it planned and merged, holds nobody's work. */
 static int
-sweep_worktrees(struct role *r, const struct team_child *c, const char *flat, struct err *e)
+sweep_worktrees(struct role *r, const struct swept *c, struct err *e)
 {
-	bool integrated = c->state == TEAM_INTEGRATED, lead = taskid_level(c->task) < 2;
+	bool lead = taskid_level(c->task) < 2;
 	char **names = NULL;
-	int rc = find_worktrees(r, flat, &names, e);
+	int rc = find_worktrees(r, c->flat, &names, e);
 
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; rc == 0 && names[i] != NULL; i++) {
-		if (lead && strcmp(names[i], flat) == 0) {
-			char *path = xasprintf("%s/wt/%s", r->assign->state_dir, flat);
+		if (lead && strcmp(names[i], c->flat) == 0) {
+			char *path = xasprintf("%s/wt/%s", r->assign->state_dir, c->flat);
 
 			rc = git_worktree_remove(&r->git, path, e);
 			free(path);
 		} else {
-			rc = sweep_worktree(r, names[i], integrated, e);
+			rc = sweep_worktree(r, c, names[i], e);
 		}
 	}
 	strv_free(names);
@@ -197,7 +230,8 @@ is_held(struct role *r, const char *ref, const char *tip, struct err *e)
 
 /* flat: the task's name for the saved ref. */
 static int
-sweep_branch(struct role *r, const char *ref, const char *tip, const char *flat, struct err *e)
+sweep_branch(
+    struct role *r, const struct swept *c, const char *ref, const char *tip, const char *flat, struct err *e)
 {
 	const char *branch = ref + strlen("refs/heads/");
 	int rc = is_held(r, ref, tip, e);
@@ -206,15 +240,20 @@ sweep_branch(struct role *r, const char *ref, const char *tip, const char *flat,
 		char *wip = xasprintf("refs/orch/wip/%s", flat);
 
 		rc = git_update_ref(&r->git, wip, tip, NULL, "work of a task that has ended", e);
-		if (rc == 0)
-			link_event(r->link, "saved", "the commits of %s are kept in %s", branch, wip);
 		free(wip);
+		if (rc == 0) {
+			char *task = task_of(c, flat), *what = xasprintf("the commits of %s are", branch);
+
+			rc = tell_saved(r, task, flat, what, e);
+			free(task);
+			free(what);
+		}
 	}
 	return rc < 0 ? rc : git_update_branch(&r->git, branch, NULL, tip, e);
 }
 
 static int
-sweep_branches(struct role *r, const char *branch, const char *flat, struct err *e)
+sweep_branches(struct role *r, const struct swept *c, const char *branch, struct err *e)
 {
 	char **refs;
 	int rc = find_branches(r, branch, &refs, e);
@@ -226,8 +265,8 @@ sweep_branches(struct role *r, const char *branch, const char *flat, struct err 
 
 		*ref++ = '\0';
 		/* What follows the child's branch name is what follows its task's: "-w2". */
-		name = xasprintf("%s%s", flat, ref + strlen("refs/heads/") + strlen(branch));
-		rc = sweep_branch(r, ref, tip, name, e);
+		name = xasprintf("%s%s", c->flat, ref + strlen("refs/heads/") + strlen(branch));
+		rc = sweep_branch(r, c, ref, tip, name, e);
 		free(name);
 	}
 	strv_free(refs);
@@ -235,19 +274,20 @@ sweep_branches(struct role *r, const char *branch, const char *flat, struct err 
 }
 
 int
-lead_sweep(struct role *r, const struct team_child *c, struct err *e)
+lead_sweep(struct role *r, const struct team_child *child, struct err *e)
 {
-	char flat[TASKID_MAX], *task = xstrdup(c->task), *branch = xstrdup(c->branch);
+	struct swept c = {.task = xstrdup(child->task), .integrated = child->state == TEAM_INTEGRATED};
+	char *branch = xstrdup(child->branch);
 	int rc;
 
-	taskid_flat(flat, task);
-	role_remove_tmp(r, task);
-	rc = sweep_worktrees(r, c, flat, e);
+	taskid_flat(c.flat, c.task);
+	role_remove_tmp(r, c.task);
+	rc = sweep_worktrees(r, &c, e);
 	if (rc == 0 && branch != NULL && *branch != '\0')
-		rc = sweep_branches(r, branch, flat, e);
+		rc = sweep_branches(r, &c, branch, e);
 	if (rc < 0 && rc != -ECANCELED)
-		err_prefix(e, rc, "cleaning up behind %s", task);
-	free(task);
+		err_prefix(e, rc, "cleaning up behind %s", c.task);
+	free(c.task);
 	free(branch);
 	return rc;
 }

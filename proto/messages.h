@@ -276,11 +276,16 @@ enum proto_who {
 	F(str, reason, OPT, TEXT_MAX)                                                              \
 	F(bool, failed, OPT, 0) /* nothing usable came of it, whatever the tasks say */
 
-/* For the history. kind: a short word such as "commit", "gate", "retry". */
+/*
+ * For the history. kind: a short word such as "commit", "gate", "retry". saved: the ref that holds work of
+ * the task that no branch does, from now on; empty: there is none any more. Such an event may also speak of a
+ * child's child.
+ */
 #define MSG_EVENT_FIELDS(F)                                                                        \
 	F(str, task, OPT, NAME_MAX_BYTES)                                                          \
 	F(str, kind, REQ, 32)                                                                      \
-	F(str, text, REQ, TEXT_MAX)
+	F(str, text, REQ, TEXT_MAX)                                                                \
+	F(str, saved, OPT, REF_MAX)
 
 /* What the sender's task is doing now; kept in memory only, not acknowledged. */
 #define MSG_PROGRESS_FIELDS(F)                                                                     \
@@ -398,6 +403,7 @@ enum proto_who {
 	F(u64, cost_uusd, OPT, 0)                                                                  \
 	F(u64, tokens_in, OPT, 0)                                                                  \
 	F(u64, tokens_out, OPT, 0)                                                                 \
+	F(str, saved, OPT, REF_MAX) /* ref with work that no branch holds */                       \
 	F(str, log, OPT, 4096) /* file with this task's stderr */
 
 /*

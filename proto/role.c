@@ -325,3 +325,28 @@ role_attempt_failed(struct role *r, const char *reason, struct err *e)
 	free(why);
 	return rc;
 }
+
+static struct msg
+saved_event(const char *task, const char *ref, const char *text)
+{
+	return (struct msg){
+	    .id = MSG_EVENT, .event = {.task = task, .kind = "saved", .text = text, .saved = ref}};
+}
+
+int
+role_saved(struct role *r, const char *task, const char *ref, const char *text, struct err *e)
+{
+	const struct msg m = saved_event(task, ref, text);
+
+	log_info("%s: %s", task, text);
+	return link_call(r->link, &m, NULL, e);
+}
+
+void
+role_post_saved(struct role *r, const char *task, const char *ref, const char *text)
+{
+	const struct msg m = saved_event(task, ref, text);
+
+	log_info("%s: %s", task, text);
+	link_post(r->link, &m);
+}

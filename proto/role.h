@@ -82,6 +82,13 @@ int role_rework(struct role *r, const char *task, const char *reason, const char
 int role_wait(struct role *r, uint64_t until_ms, const char *reason, struct err *e);
 int role_attempt_failed(struct role *r, const char *reason, struct err *e);
 
+/*
+ * Where work of a task is that no branch holds; ref "": nowhere any more. text says it for the history.
+ * role_saved waits for orchd; role_post_saved, for a role that must leave, does not, and may be lost.
+ */
+int role_saved(struct role *r, const char *task, const char *ref, const char *text, struct err *e);
+void role_post_saved(struct role *r, const char *task, const char *ref, const char *text);
+
 /* The tip of a branch; -ENOENT (and no sentence) when there is no such branch. */
 int role_branch_tip(struct role *r, const char *branch, char oid[GIT_OID_HEX], struct err *e);
 

@@ -184,6 +184,7 @@ info_task(struct info *i, const struct daemon *d, const struct task *t, struct m
 	    .cost_uusd = (uint64_t)t->cost_uusd,
 	    .tokens_in = (uint64_t)t->tokens_in,
 	    .tokens_out = (uint64_t)t->tokens_out,
+	    .saved = t->saved,
 	    .log = i->path,
 	};
 }

@@ -72,6 +72,7 @@ struct peer;
 	C(text, reason)                                                                                      \
 	C(text, evidence)                                                                                    \
 	C(text, merge_from)                                                                                  \
+	C(text, saved) /* ref with work of it that no branch holds */                                        \
 	C(num, wait_until)                                                                                   \
 	C(num, created_at)                                                                                   \
 	C(num, started_at)                                                                                   \

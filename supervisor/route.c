@@ -41,6 +41,19 @@ own_or_child(struct request *q, const char *id)
 	return NULL;
 }
 
+/* A lead cleans up behind its child's children, too, when the child could not. */
+static struct task *
+own_or_below(struct request *q, const char *id)
+{
+	struct task *t = run_find_task(q->t->run, id);
+
+	for (struct task *up = t; up != NULL; up = up->parent)
+		if (up == q->t)
+			return t;
+	err_set(&q->err, -EPERM, "%s is neither the task of this %s nor below it", id, task_role(q->t));
+	return NULL;
+}
+
 static struct task *
 child_of(struct request *q, const char *id)
 {
@@ -271,10 +284,14 @@ static int
 on_event(struct request *q)
 {
 	const struct msg_event *m = &q->m->event;
-	struct task *t = m->task == NULL ? q->t : own_or_child(q, m->task);
+	struct task *t = m->task == NULL ? q->t : own_or_below(q, m->task);
 
 	if (t == NULL)
 		return -EPERM;
+	if (m->saved != NULL) {
+		note_text(&t->saved, m->saved);
+		effect_mark_task(q->d, t);
+	}
 	store_add_event(q->d->store, t->run->id, t->id, m->kind, NULL, m->text);
 	return 0;
 }

@@ -46,6 +46,8 @@ static const char *const migrations[] = {
     "ALTER TABLE task ADD COLUMN past_cost_uusd INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE task ADD COLUMN past_tokens_in INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE task ADD COLUMN past_tokens_out INTEGER NOT NULL DEFAULT 0;",
+    /* 4: where work that no branch holds was saved */
+    "ALTER TABLE task ADD COLUMN saved TEXT;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

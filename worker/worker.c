@@ -348,6 +348,17 @@ worker_run(struct role *r, struct err *e)
 	return rc;
 }
 
+static void
+tell_saved(struct role *r, const char *flat)
+{
+	char *ref = xasprintf("refs/orch/wip/%s", flat);
+	char *text = xasprintf("its uncommitted work is also kept in %s", ref);
+
+	role_post_saved(r, r->assign->task, ref, text);
+	free(ref);
+	free(text);
+}
+
 void
 worker_stopped(struct role *r)
 {
@@ -361,5 +372,5 @@ worker_stopped(struct role *r)
 	if (git_save_wip(&r->git, r->worktree, flat, NULL, &saved, NULL, &e) < 0)
 		log_warn("the uncommitted work stays in %s, not saved in git: %s", r->worktree, e.msg);
 	else if (saved)
-		log_info("the uncommitted work is also kept in refs/orch/wip/%s", flat);
+		tell_saved(r, flat);
 }

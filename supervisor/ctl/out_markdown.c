@@ -55,6 +55,25 @@ put_task_row(FILE *f, const struct msg_task_info *t)
 	fputs(" |\n", f);
 }
 
+static void
+put_saved(FILE *f, const struct view_run *r)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct msg_task_info *t = r->tasks[i].info;
+
+		if (t->saved == NULL)
+			continue;
+		if (!any)
+			fputs("\n## Saved work\n\nNo branch holds it.\n\n", f);
+		any = true;
+		fprintf(f, "- %s: ", t->task);
+		put(f, t->saved);
+		fputc('\n', f);
+	}
+}
+
 void
 out_markdown(struct out *o, const struct view *v, const struct view_run *r)
 {
@@ -74,6 +93,7 @@ out_markdown(struct out *o, const struct view *v, const struct view_run *r)
 	fputs("\n| task | title | state | attempts | files | reason |\n|---|---|---|---|---|---|\n", o->f);
 	for (size_t i = 0; i < r->count; i++)
 		put_task_row(o->f, r->tasks[i].info);
+	put_saved(o->f, r);
 	fputs("\n## History\n\n", o->f);
 	for (size_t i = 0; i < v->event_count; i++) {
 		const struct msg_event_info *ev = &v->events[i]->event_info;

@@ -114,22 +114,21 @@ add_missing(const struct view_run *r, struct lines *out)
 	}
 }
 
-/* The first refs/orch/wip/... that a reason names: work that was saved and is easily overlooked. */
+/* Work that no branch holds and that is easily overlooked. */
 static void
 add_saved(const struct view_run *r, struct lines *out)
 {
-	static const char prefix[] = "refs/orch/wip/";
 	size_t shown = 0;
 
 	for (size_t n = 0; n < r->count && shown < MISSING_MAX; n++) {
-		const char *reason = r->tasks[n].info->reason;
-		const char *ref = reason == NULL ? NULL : strstr(reason, prefix);
+		const char *ref = r->tasks[n].info->saved;
 
 		if (ref == NULL)
 			continue;
 		label(out, shown++ == 0 ? "saved" : "");
-		line_addf(
-		    out, LINE_PLAIN, "%.*s", (int)strspn(ref, "abcdefghijklmnopqrstuvwxyz0123456789-/"), ref);
+		line_addf(out, LINE_PLAIN, "%s ", r->tasks[n].info->task);
+		line_gap(out, 1);
+		line_add(out, LINE_PLAIN, ref);
 		line_end(out);
 	}
 }

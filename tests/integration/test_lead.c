@@ -291,6 +291,7 @@ test_area_fails_when_nothing_came_of_it(void **state)
 	    last(f, MSG_FAIL)->fail.reason, "none of its tasks was integrated: w1: no; w2: no");
 	expect_git(f, "main\nwork\nwork-em1", "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads");
 	expect_git(f, "half", "show", "refs/orch/wip/25-em1-w1:src/a.c", "--");
+	assert_int_equal(strncmp(last(f, MSG_EVENT)->event.saved, "refs/orch/wip/25-em1-w", 22), 0);
 	host_free(f);
 }
 
@@ -553,7 +554,7 @@ test_cancelled_run_is_tidied_up_and_finished(void **state)
 	f->on_request = cancel_after_one;
 	assert_int_equal(host_run(f), 0);
 	assert_string_equal(last(f, MSG_FINISH)->finish.reason, "cancelled with 1 of 2 areas merged");
-	assert_string_equal(f->story, " PLAN RUN_STATE TASK_ADD TASK_ADD INTEGRATED FINISH");
+	assert_string_equal(f->story, " PLAN RUN_STATE TASK_ADD TASK_ADD INTEGRATED EVENT FINISH");
 	expect_git(f, "cco/25-build-it\nmain", "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads");
 	host_free(f);
 }

@@ -361,7 +361,8 @@ test_end_partial(void **state)
 	put(&v, ctlmodel_task("m1/em1", "Core", "failed"));
 	put(&v, ctlmodel_task("m1/em1/w1", "Parser", "integrated"));
 	m = ctlmodel_task("m1/em1/w2", "Evaluator", "failed");
-	m.task_info.reason = "red after 2 reworks; saved as refs/orch/wip/m1-em1-w2.";
+	m.task_info.reason = "red after 2 reworks";
+	m.task_info.saved = "refs/orch/wip/m1-em1-w2";
 	put(&v, m);
 	m = ctlmodel_task("m1/em2", "Docs", "cancelled");
 	m.task_info.reason = "needs Core";
@@ -372,9 +373,9 @@ test_end_partial(void **state)
 	    "partial: Build a functional calculator\n"
 	    "branch    cco/m1-build\n"
 	    "tasks     1 done, 1 failed, of 3\n"
-	    "missing   m1/em1/w2 failed (Evaluator): red after 2 reworks; saved as refs/orch/wip/m1-em1-w2.\n"
+	    "missing   m1/em1/w2 failed (Evaluator): red after 2 reworks\n"
 	    "          m1/em2 cancelled (Docs): needs Core\n"
-	    "saved     refs/orch/wip/m1-em1-w2\n"
+	    "saved     m1/em1/w2 refs/orch/wip/m1-em1-w2\n"
 	    "next      orchctl logs m1/em1/w2\n"
 	    "          orchctl retry m1/em1/w2\n"
 	    "          git merge cco/m1-build\n");

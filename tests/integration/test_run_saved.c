@@ -1,0 +1,93 @@
+/*
+ * Work that no branch holds is never silently lost or silently kept: wherever a task fails or is stopped with
+ * something in its worktree, status, report and the last words of the run name the ref that has it, and
+ * nothing names one that is gone.
+ */
+#include "common/json.h"
+#include "tests/helper/lib/e2e.h"
+#include "tests/helper/lib/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REF "refs/orch/wip/m1-em1-w1"
+
+static void
+assert_saved(struct e2e *e, const char *ref)
+{
+	json_t *run = e2e_status(e, "m1");
+	const char *saved = json_str(e2e_task(run, "m1/em1/w1"), "saved");
+
+	if (ref == NULL)
+		assert_null(saved);
+	else
+		assert_string_equal(saved, ref);
+	json_decref(run);
+}
+
+static void
+assert_kept(struct e2e *e, const char *text)
+{
+	char *kept = testrepo_git(e->repo, NULL, "show", REF ":a/one.txt", NULL);
+
+	assert_string_equal(kept, text);
+	free(kept);
+}
+
+static void
+test_a_failed_task(void **state)
+{
+	struct e2e *e = *state;
+	struct ctlrun r;
+
+	e2e_plan(e, "director", "", "a");
+	e2e_plan(e, "em-a", "", "one two");
+	e2e_script(e, "worker-a.one", "write a/one.txt <<EOF\nhalf\nEOF\nerror I cannot go on\n");
+	e2e_work(e, "a.two", "");
+	e2e_begin(e, "--max-attempts", "2", NULL);
+	assert_int_equal(e2e_end(e), 1);
+	assert_saved(e, REF);
+	assert_kept(e, "half");
+	assert_non_null(strstr(e->run.out, "saved     m1/em1/w1 " REF "\n"));
+	assert_int_equal(e2e_ctl(e, &r, "report", "m1", NULL), 0);
+	assert_non_null(strstr(r.out, "saved     m1/em1/w1 " REF "\n"));
+	ctlrun_clear(&r);
+	assert_int_equal(e2e_ctl(e, &r, "report", "m1", "--md", NULL), 0);
+	assert_non_null(strstr(r.out, "- m1/em1/w1: refs/orch/wip/m1-em1-w1\n"));
+	ctlrun_clear(&r);
+}
+
+/* Stopped in the middle of its work, resumed, integrated: then there is nothing saved any more. */
+static void
+test_a_stopped_task(void **state)
+{
+	struct e2e *e = *state;
+
+	e2e_plan(e, "director", "", "a");
+	e2e_plan(e, "em-a", "", "one");
+	e2e_work(e, "a.one", "");
+	e2e_script(
+	    e, "worker-a.one.1", "write a/one.txt <<EOF\nhalf\nEOF\ntouch @/at-work\nwait_file @/never\n");
+	e2e_begin(e, NULL);
+	e2e_await_file(e, "at-work");
+	e2e_ctl_ok(e, "stop", NULL);
+	e2e_end(e);
+	assert_saved(e, REF);
+	assert_kept(e, "half");
+	e2e_ctl_ok(e, "resume", "m1", NULL);
+	e2e_follow(e);
+	e2e_await(e, "m1", "state", "complete");
+	assert_saved(e, NULL);
+	assert_int_not_equal(testrepo_try(e->repo, NULL, "rev-parse", "--verify", "--quiet", REF, NULL), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_a_failed_task, e2e_setup, e2e_teardown),
+	    cmocka_unit_test_setup_teardown(test_a_stopped_task, e2e_setup, e2e_teardown),
+	};
+
+	return cmocka_run_group_tests_name("test_run_saved", tests, NULL, NULL);
+}
