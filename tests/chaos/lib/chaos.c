@@ -135,8 +135,8 @@ chaos_runs(const struct chaos *c, struct chaos_tally *t)
 			printf("repeat: %s --seed %" PRIu64 " --runs 1 --percent %u\n", c->program, r->seed,
 			    r->percent);
 		} else if (c->verbose) {
-			printf("seed %" PRIu64 ": %u faults, %.1f s\n", r->seed, r->faults,
-			    (double)(clock_now_ms() - at) / 1000);
+			printf("seed %" PRIu64 ": %u faults, %.1f s\n%s", r->seed, r->faults,
+			    (double)(clock_now_ms() - at) / 1000, r->history);
 		}
 		fflush(stdout);
 		add_up(t, r);
