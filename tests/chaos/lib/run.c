@@ -178,7 +178,7 @@ has_had_enough(struct driver *d, const struct pending *p)
 static int64_t
 do_due(struct driver *d)
 {
-	int64_t now = clock_now_ms(), next = d->debts.stopped != 0 ? d->debts.continue_at_ms : INT64_MAX;
+	int64_t now = clock_now_ms(), next = INT64_MAX;
 	char hit[TASKID_MAX];
 
 	fault_pay(&d->debts, now, false);
@@ -202,6 +202,8 @@ do_due(struct driver *d)
 			next = at < next ? at : next;
 		}
 	}
+	if (d->debts.stopped != 0 && d->debts.continue_at_ms < next)
+		next = d->debts.continue_at_ms;
 	return next;
 }
 
