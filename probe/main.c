@@ -1,7 +1,8 @@
 /*
  * orch-probe: asks one endpoint for one answer and says how far it came, as one line of JSON on stdout. The
  * URL comes on stdin, because it may hold a password. A program of its own, alive for a moment: libcurl and
- * what it brings would cost every role more memory than all of its own, and its resolver may block here.
+ * what it brings were measured to take 2.5 MB of each process (PSS, 1.3 MB of it private), and its resolver
+ * may block here.
  *
  * It sends a HEAD without any key: whether the endpoint answers is asked, not what.
  */
