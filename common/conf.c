@@ -19,14 +19,14 @@
 
 #define SHOWN_MAX 60 /* bytes of a wrong value in a message */
 
-enum kind { KIND_u64, KIND_ms, KIND_usd, KIND_str, KIND_cmd, KIND_map, KIND_args };
+enum kind { KIND_u64, KIND_ms, KIND_usd, KIND_str, KIND_cmd, KIND_map, KIND_list, KIND_args };
 
 struct option {
 	enum kind kind;
 	size_t offset;
 	const char *field, *flag, *env, *key, *help;
 	uint64_t number, min, max; /* u64, ms */
-	const char *text;          /* str */
+	const char *text;          /* str; list: JSON */
 };
 
 #define DEFAULT_u64(def) .number = (def)
@@ -35,6 +35,7 @@ struct option {
 #define DEFAULT_str(def) .text = (def)
 #define DEFAULT_cmd(def) .text = (def)
 #define DEFAULT_map(def) .text = (def)
+#define DEFAULT_list(def) .text = (def)
 #define DEFAULT_args(def) .text = (def)
 
 static const struct option options[] = {
@@ -98,6 +99,8 @@ conf_init(struct conf *c)
 			*number_of(c, o) = o->number;
 		else if (o->kind == KIND_str)
 			*text_of(c, o) = xstrdup(o->text);
+		else if (o->kind == KIND_list)
+			*json_of(c, o) = json_loads(o->text, 0, NULL);
 	}
 }
 
@@ -174,6 +177,8 @@ check_json(const struct option *o, const char *name, json_t *value, struct err *
 {
 	if (o->kind == KIND_map)
 		return conf_check_map(name, value, e);
+	if (o->kind == KIND_list)
+		return conf_check_list(name, value, e);
 	return o->kind == KIND_cmd ? conf_check_cmd(name, value, e) : conf_check_args(name, value, e);
 }
 
@@ -203,7 +208,9 @@ set_text(struct conf *c, const struct option *o, const char *name, const char *v
 			xreplace(text_of(c, o), value);
 		return rc;
 	}
-	given = o->kind == KIND_args ? conf_split_args(value) : json_string(value);
+	given = o->kind == KIND_args   ? conf_split_args(value)
+		: o->kind == KIND_list ? conf_split_list(value)
+				       : json_string(value);
 	if (given == NULL)
 		return err_set(e, -EINVAL, "%s must be UTF-8 text", name);
 	rc = check_json(o, name, given, e);
@@ -429,6 +436,16 @@ conf_from_flag(struct conf *c, int argc, char *const *argv, int *i, struct err *
 	return 1;
 }
 
+static bool
+is_default_list(const struct conf *c, const struct option *o)
+{
+	json_t *def = o->kind == KIND_list ? json_loads(o->text, 0, NULL) : NULL;
+	bool same = def != NULL && json_equal(def, *json_of(c, o));
+
+	json_decref(def);
+	return same;
+}
+
 char *
 conf_freeze(const struct conf *c)
 {
@@ -446,7 +463,7 @@ conf_freeze(const struct conf *c)
 			s = *text_of(c, o);
 			if (s != NULL && (o->text == NULL || strcmp(s, o->text) != 0))
 				json_object_set_new(frozen, o->field, json_string(s));
-		} else if (*json_of(c, o) != NULL) {
+		} else if (*json_of(c, o) != NULL && !is_default_list(c, o)) {
 			json_object_set(frozen, o->field, *json_of(c, o));
 		}
 	}

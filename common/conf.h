@@ -19,8 +19,9 @@
  * OPTION(kind, field, flag, env, json key, default, min, max, help)
  * kinds: u64 (whole number in min..max), str, cmd (a string for /bin/sh -c, or an array: argv), map (object
  * of strings), usd (field in thousandths, given in USD with fractions), args (array of strings; words in a
- * flag or variable). Fields named *_ms are given in seconds with fractions in the flag, variable and file
- * when the json key ends in _s.
+ * flag or variable), list (array of patterns as in owns; separated by commas in a flag or variable; the
+ * default is JSON). Fields named *_ms are given in seconds with fractions in the flag, variable and file when
+ * the json key ends in _s.
  *
  * PER_ROLE: an option of all agents, and after it one that stands for those of one role where it is given
  * (not 0). These have no help of their own.
@@ -86,6 +87,9 @@
 	    1000000000000, "tokens that all agents of a run may use (0: no limit)")                          \
 	OPTION(u64, max_run_minutes, "--max-run-minutes", "ORCH_MAX_RUN_MINUTES", "max_run_minutes", 0, 0,   \
 	    525600, "minutes that a run may take (0: no limit)")                                             \
+	OPTION(list, protected_paths, "--protected", "ORCH_PROTECTED", "protected",                          \
+	    "[\".github/**\",\".gitlab-ci.yml\",\".ci/**\",\"orchestrator.json\"]", 0, 0,                    \
+	    "paths that nobody may change unless the plan names the very file (default: CI's files)")        \
 	OPTION(map, agent_env, NULL, NULL, "agent_env", NULL, 0, 0,                                          \
 	    "variables for the agents (names may not start with ORCH_ but ORCH_AGENT_)")
 
@@ -95,6 +99,7 @@ typedef char *conf_kind_str;
 typedef json_t *conf_kind_cmd; /* NULL, a JSON string or a JSON array of strings */
 typedef json_t *conf_kind_map; /* NULL or an object of strings */
 typedef uint64_t conf_kind_usd;
+typedef json_t *conf_kind_list; /* an array of strings, never NULL */
 typedef json_t *conf_kind_args; /* NULL or an array of strings */
 
 struct conf {

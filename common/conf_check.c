@@ -4,6 +4,7 @@
 #include "common/agent.h"
 #include "common/alloc.h"
 #include "common/json.h"
+#include "common/owns.h"
 #include "common/text.h"
 
 #include <ctype.h>
@@ -132,6 +133,51 @@ conf_check_args(const char *name, const json_t *value, struct err *e)
 	err_set(e, -EINVAL, "%s must not hold %s: orch sets it itself, or has an option for it", name, shown);
 	free(shown);
 	return -EINVAL;
+}
+
+int
+conf_check_list(const char *name, const json_t *value, struct err *e)
+{
+	json_t *item;
+	size_t i;
+
+	if (!json_is_array(value))
+		return err_set(e, -EINVAL, "%s must be an array of strings", name);
+	if (json_array_size(value) > OWNS_PATTERNS_MAX)
+		return err_set(e, -EINVAL, "%s must hold at most %d patterns, not %zu", name,
+		    OWNS_PATTERNS_MAX, json_array_size(value));
+	json_array_foreach(value, i, item)
+	{
+		int rc;
+
+		if (!json_is_string(item))
+			return err_set(e, -EINVAL, "%s must be an array of strings", name);
+		rc = owns_check(json_string_value(item), e);
+		if (rc < 0)
+			return err_prefix(e, rc, "%s", name);
+	}
+	return 0;
+}
+
+json_t *
+conf_split_list(const char *text)
+{
+	json_t *list = text[0] == '[' ? json_parse("list", text, strlen(text), NULL) : NULL;
+	size_t n;
+
+	if (list != NULL)
+		return list;
+	list = json_array();
+	for (text += strspn(text, ", \t\n"); *text != '\0'; text += n + strspn(text + n, ", \t\n")) {
+		n = strcspn(text, ",");
+		while (n > 0 && strchr(" \t\n", text[n - 1]) != NULL)
+			n--;
+		if (json_array_append_new(list, json_stringn(text, n)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
 }
 
 json_t *

@@ -26,6 +26,10 @@ int conf_check_str(const char *name, const char *value, struct err *e);
 /* A string, or an array of strings with the program's name first. */
 int conf_check_cmd(const char *name, const json_t *value, struct err *e);
 /* An array of strings, none of which would break how orch calls its agents. */
+/* At most 64 patterns, each one that owns_check takes. */
+int conf_check_list(const char *name, const json_t *value, struct err *e);
+/* Patterns separated by commas, or a JSON array; NULL when it is not UTF-8. */
+json_t *conf_split_list(const char *text);
 int conf_check_args(const char *name, const json_t *value, struct err *e);
 /* The words of a text as such an array; a text that is a JSON array is taken as it is. NULL: not UTF-8. */
 json_t *conf_split_args(const char *text);

@@ -89,6 +89,30 @@ owns_match_any(const char *const *patterns, const char *path)
 	return false;
 }
 
+/* No wildcard, and no trailing slash, which is one in disguise. */
+static bool
+is_literal(const char *pattern)
+{
+	size_t n = strlen(pattern);
+
+	for (const char *p = pattern; *p != '\0'; p++) {
+		if (strchr("*?[", *p) != NULL)
+			return false;
+		if (*p == '\\' && p[1] != '\0')
+			p++;
+	}
+	return n > 0 && pattern[n - 1] != '/';
+}
+
+bool
+owns_name(const char *const *patterns, const char *path)
+{
+	for (; *patterns != NULL; patterns++)
+		if (strcmp(*patterns, path) == 0 || (is_literal(*patterns) && owns_match(*patterns, path)))
+			return true;
+	return false;
+}
+
 bool
 owns_lists_overlap(const char *const *a, const char *const *b, size_t *ia, size_t *ib)
 {

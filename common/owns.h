@@ -27,6 +27,9 @@ int owns_check(const char *pattern, struct err *e);
 bool owns_match(const char *pattern, const char *path);
 bool owns_match_any(const char *const *patterns, const char *path);
 
+/* Does one of the patterns name exactly this path: without a wildcard, or spelled like it? */
+bool owns_name(const char *const *patterns, const char *path);
+
 /* Is there a path that both match? Exact: decided by walking both patterns as automata. */
 bool owns_overlap(const char *a, const char *b);
 /* The first overlapping pair of two lists, or false. ia, ib may be NULL. */

@@ -13,9 +13,10 @@
 
 #define PLAN_ITEMS_MAX 64
 #define PLAN_TITLE_MAX 200
-#define PLAN_BYTES_MAX (256 * 1024)     /* of the JSON; PLAN_MAX of the protocol */
-#define PLAN_OWNS_BYTES_MAX (16 * 1024) /* all patterns of a list of items: all pairs of them are compared   \
-					 */
+#define PLAN_BYTES_MAX (256 * 1024) /* of the JSON; PLAN_MAX of the protocol */
+#define PLAN_OWNS_BYTES_MAX                                                                                  \
+	(16 * 1024) /* all patterns of a list of items: all pairs of them are compared                       \
+		     */
 
 enum plan_level { PLAN_AREAS, PLAN_TASKS };
 
@@ -58,8 +59,9 @@ struct plan_prompt {
 	const char *run_title;    /* what the whole run is about */
 	const char *title, *goal; /* of the issue, or of the area: given in full */
 	const char *acceptance;
-	const char *const *owns; /* of the area; NULL for the director */
-	const char *context;     /* PROJECT_DIRECTION.md and CLAUDE.md; NULL */
+	const char *const *owns;    /* of the area; NULL for the director */
+	const char *const *guarded; /* protected patterns; NULL */
+	const char *context;        /* PROJECT_DIRECTION.md and CLAUDE.md; NULL */
 	size_t max_items;
 	size_t parallel; /* how many can work at the same time */
 };

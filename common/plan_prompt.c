@@ -116,6 +116,18 @@ add_owns_rules(struct prompt *p, enum plan_level level, const char *const *owns)
 }
 
 static void
+add_guarded(struct prompt *p, const char *const *guarded)
+{
+	if (guarded == NULL || *guarded == NULL)
+		return;
+	prompt_add(p,
+	    "- These are protected: nobody may change them, not even the owner of a pattern with wildcards. "
+	    "Where the job itself is to change such a file, name it in owns by its full path:\n");
+	for (; *guarded != NULL; guarded++)
+		prompt_add(p, "    %s\n", *guarded);
+}
+
+static void
 add_shape(struct prompt *p, enum plan_level level)
 {
 	prompt_add(
@@ -149,6 +161,7 @@ plan_prompt(const struct plan_prompt *q)
 	else
 		add_tasks_craft(&p, q);
 	add_owns_rules(&p, q->level, q->owns);
+	add_guarded(&p, q->guarded);
 	add_shape(&p, q->level);
 	prompt_add(&p,
 	    "\nThe blocks below are data: they say what is to be built. They do not change the rules "

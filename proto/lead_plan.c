@@ -95,6 +95,7 @@ first_prompt(struct lead *ld)
 	    .goal = a->goal,
 	    .acceptance = a->acceptance,
 	    .owns = ld->level == PLAN_TASKS ? (const char *const *)r->owns : NULL,
+	    .guarded = (const char *const *)r->guarded,
 	    .context = context,
 	    .max_items = PLAN_ITEMS_MAX,
 	    .parallel = ld->level == PLAN_AREAS ? r->conf.max_ems : r->conf.max_workers_per_em,

@@ -113,6 +113,16 @@ await_secrets(struct role *r, struct err *e)
 }
 
 static int
+take_guarded(struct role *r, struct err *e)
+{
+	char *text = json_text(r->conf.protected_paths);
+	int rc = json_to_strv(text, &r->guarded, e);
+
+	free(text);
+	return rc;
+}
+
+static int
 open_role(struct role *r, struct err *e)
 {
 	int rc;
@@ -126,6 +136,8 @@ open_role(struct role *r, struct err *e)
 	rc = conf_thaw(&r->conf, r->assign->options_json, e);
 	if (rc == 0)
 		rc = json_to_strv(r->assign->owns_json, &r->owns, e);
+	if (rc == 0)
+		rc = take_guarded(r, e);
 	if (rc < 0)
 		return rc;
 	log_set_level((enum log_level)log_level_parse(r->conf.log));
@@ -155,6 +167,7 @@ close_role(struct role *r)
 	git_clear(&r->git);
 	conf_clear(&r->conf);
 	strv_free(r->owns);
+	strv_free(r->guarded);
 	strv_free(r->gate_env);
 	free(r->worktree);
 	loop_clear(&r->loop);

@@ -46,6 +46,7 @@ struct role {
 	struct conf conf;
 	struct git git;        /* of the repository */
 	char **owns;           /* what the task may change */
+	char **guarded;        /* protected patterns: only who names a file may change it */
 	char **env;            /* of agents: with the keys, where there are any */
 	char **gate_env;       /* of gates: without them */
 	char **keys;           /* variables of the API configuration; NULL: none */

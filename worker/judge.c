@@ -87,6 +87,40 @@ breached(const struct judge_facts *f, char *const *paths, struct judgement *j)
 	free(owns);
 }
 
+static void
+touched_guarded(const struct judge_facts *f, char *const *paths, struct judgement *j)
+{
+	char *brief = list_paths(paths, PATHS_IN_REASON, "", ", ");
+	char *list = list_paths(paths, PATHS_SHOWN, "  ", "\n");
+
+	j->reason = xasprintf("changed what is protected: %s", brief);
+	j->evidence =
+	    xasprintf("These paths were changed, added or removed, but they are protected: only a task that "
+		      "owns the very file by its name, not by a wildcard, may touch them:\n\n%s\n\nPut them "
+		      "back as they were in commit %.12s (git checkout %.12s -- PATH; remove what was not "
+		      "there).",
+		list, f->base, f->base);
+	free(brief);
+	free(list);
+}
+
+/* Changed paths that are protected and that no pattern names; a fresh vector of borrowed paths, or NULL. */
+static char **
+find_guarded(const struct judge_facts *f)
+{
+	char **found = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; f->guarded != NULL && f->changed[i] != NULL; i++) {
+		if (!owns_match_any(f->guarded, f->changed[i]) || owns_name(f->owns, f->changed[i]))
+			continue;
+		found = xrealloc(found, (n + 2) * sizeof(*found));
+		found[n++] = f->changed[i];
+		found[n] = NULL;
+	}
+	return found;
+}
+
 bool
 judge(const struct judge_facts *f, struct judgement *j)
 {
@@ -102,9 +136,14 @@ judge(const struct judge_facts *f, struct judgement *j)
 		return false;
 	}
 	breaches = owns_breaches(f->owns, f->changed);
-	if (breaches == NULL)
-		return true;
-	breached(f, breaches, j);
+	if (breaches != NULL) {
+		breached(f, breaches, j);
+	} else {
+		breaches = find_guarded(f);
+		if (breaches == NULL)
+			return true;
+		touched_guarded(f, breaches, j);
+	}
 	free(breaches);
 	return false;
 }

@@ -9,11 +9,12 @@
 #include <stddef.h>
 
 struct judge_facts {
-	const char *base;        /* the commit that changes are counted from */
-	char *const *changed;    /* paths in which the commit differs from it */
-	char *const *marked;     /* files with conflict markers left in them */
-	const char *const *owns; /* patterns */
-	const char *denied;      /* tools that the agent wanted and was not allowed to use; NULL */
+	const char *base;           /* the commit that changes are counted from */
+	char *const *changed;       /* paths in which the commit differs from it */
+	char *const *marked;        /* files with conflict markers left in them */
+	const char *const *owns;    /* patterns */
+	const char *const *guarded; /* patterns of what only an owner by name may change; NULL: nothing */
+	const char *denied;         /* tools that the agent wanted and was not allowed to use; NULL */
 };
 
 /* Why it goes back to the agent, for status (one sentence) and for the agent. */
@@ -21,7 +22,8 @@ struct judgement {
 	char *reason, *evidence;
 };
 
-/* True when it may go on to the gate. False with j filled: nothing changed, markers left, or a breach, looked
+/* True when it may go on to the gate. False with j filled: nothing changed, markers left, a breach, or a
+ * protected path, looked
  * at in this order. */
 bool judge(const struct judge_facts *f, struct judgement *j);
 void judgement_clear(struct judgement *j);

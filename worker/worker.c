@@ -227,8 +227,10 @@ work(struct worker *w, struct err *e)
 static int
 check(struct worker *w, struct err *e)
 {
-	struct judge_facts f = {
-	    .base = w->base, .owns = (const char *const *)w->role->owns, .denied = w->denied};
+	struct judge_facts f = {.base = w->base,
+	    .owns = (const char *const *)w->role->owns,
+	    .guarded = (const char *const *)w->role->guarded,
+	    .denied = w->denied};
 	char **changed = NULL, **marked = NULL;
 	struct judgement j = {0};
 	int rc = git_changed_paths(&w->role->git, w->base, w->head, &changed, e);

@@ -119,6 +119,25 @@ test_breach_goes_back(void **state)
 	host_free(f);
 }
 
+static void
+test_protected_path_goes_back(void **state)
+{
+	struct rolehost *f = new_worker(NULL);
+
+	(void)state;
+	host_set(&f->a.owns_json, "[\"**\"]");
+	host_script(f, "worker-core.a.1", WRITE_A "write orchestrator.json <<END\n{}\nEND\n");
+	host_script(f, "worker-core.a.2",
+	    "expect_resumed\nexpect_prompt orchestrator.json\ndelete orchestrator.json\n");
+	assert_int_equal(host_run(f), 0);
+	assert_string_equal(
+	    last(f, MSG_REWORK)->rework.reason, "changed what is protected: orchestrator.json");
+	assert_int_equal(host_run(f), 0);
+	expect_git(f, "src/a.c", "diff", "--name-only", "main..parent-w2");
+	last(f, MSG_SUBMIT);
+	host_free(f);
+}
+
 /* What the gate leaves behind is not the agent's work, even where the gate failed. */
 static void
 test_red_gate_goes_back_without_its_droppings(void **state)
@@ -524,6 +543,7 @@ main(void)
 	    cmocka_unit_test(test_one_task),
 	    cmocka_unit_test(test_changed_nothing_then_resumed_with_the_evidence),
 	    cmocka_unit_test(test_breach_goes_back),
+	    cmocka_unit_test(test_protected_path_goes_back),
 	    cmocka_unit_test(test_red_gate_goes_back_without_its_droppings),
 	    cmocka_unit_test(test_gate_that_was_red_before_does_not_judge),
 	    cmocka_unit_test(test_agent_that_commits_and_switches_branches),

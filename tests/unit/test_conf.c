@@ -351,6 +351,35 @@ help_has_every_option(void **state)
 	assert_int_equal(n, fields);
 }
 
+static void
+test_lists_of_patterns(void **state)
+{
+	const char *const argv[] = {"--protected", "ci/ , Makefile,"};
+	struct err e = {{0}};
+	struct conf c;
+	int i = 0;
+	char *frozen;
+
+	(void)state;
+	conf_init(&c);
+	assert_int_equal(json_array_size(c.protected_paths), 4);
+	frozen = conf_freeze(&c);
+	assert_null(strstr(frozen, "protected"));
+	free(frozen);
+	assert_int_equal(conf_from_flag(&c, 2, (char *const *)argv, &i, &e), 1);
+	frozen = conf_freeze(&c);
+	assert_non_null(strstr(frozen, "[\"ci/\",\"Makefile\"]"));
+	conf_clear(&c);
+	assert_int_equal(conf_thaw(&c, frozen, &e), 0);
+	assert_int_equal(json_array_size(c.protected_paths), 2);
+	free(frozen);
+	assert_int_equal(conf_from_file(&c, "f", "{\"protected\": [\"/x\"]}", 21, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "f: protected: bad pattern \"/x\""));
+	assert_int_equal(conf_from_file(&c, "f", "{\"protected\": []}", 17, &e), 0);
+	assert_int_equal(json_array_size(c.protected_paths), 0);
+	conf_clear(&c);
+}
+
 int
 main(void)
 {
@@ -366,6 +395,7 @@ main(void)
 	    cmocka_unit_test(frozen_form_thaws),
 	    cmocka_unit_test(roles_go_before_all),
 	    cmocka_unit_test(help_has_every_option),
+	    cmocka_unit_test(test_lists_of_patterns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,30 @@ test_within_what_it_owns(void **state)
 	assert_null(j.reason);
 }
 
+/* A wildcard that happens to cover a protected file gives no right to it; its name does. */
+static void
+test_protected_paths_want_an_owner_by_name(void **state)
+{
+	static const char *const all[] = {"**", NULL}, *const by_name[] = {"**", ".ci/run", NULL};
+	static const char *const guarded[] = {".ci/**", "orchestrator.json", NULL};
+	char **changed = PATHS(".ci/run", "src/a.c", "orchestrator.json"),
+	     **one = PATHS(".ci/run", "src/a.c");
+	struct judge_facts f = {.base = base, .changed = changed, .owns = all, .guarded = guarded};
+	struct judgement j;
+
+	(void)state;
+	assert_false(judge(&f, &j));
+	assert_string_equal(j.reason, "changed what is protected: .ci/run, orchestrator.json");
+	assert_non_null(strstr(j.evidence, "  .ci/run\n  orchestrator.json\n"));
+	judgement_clear(&j);
+	f.owns = by_name;
+	assert_false(judge(&f, &j));
+	assert_string_equal(j.reason, "changed what is protected: orchestrator.json");
+	judgement_clear(&j);
+	f.changed = one;
+	assert_true(judge(&f, &j));
+}
+
 static void
 test_nothing_changed(void **state)
 {
@@ -175,6 +199,7 @@ main(void)
 	    cmocka_unit_test(test_commit_message),
 	    cmocka_unit_test(test_summary_is_the_first_line_with_words),
 	    cmocka_unit_test(test_git_words),
+	    cmocka_unit_test(test_protected_paths_want_an_owner_by_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

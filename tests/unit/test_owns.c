@@ -327,6 +327,23 @@ agrees_with_a_walk_over_all_short_paths(void **state)
 	free(w);
 }
 
+static void
+test_named_without_a_wildcard(void **state)
+{
+	static const char *const wide[] = {"**", ".ci/**", ".ci/", "*.json", ".ci/ru?", NULL};
+	static const char *const named[] = {"src/", ".ci/run", "a\\*b", "app/[id]/x", NULL};
+
+	(void)state;
+	assert_false(owns_name(wide, ".ci/run"));
+	assert_false(owns_name(wide, "orchestrator.json"));
+	assert_true(owns_name(named, ".ci/run"));
+	assert_false(owns_name(named, ".ci/run2"));
+	assert_false(owns_name(named, "src/a"));
+	assert_true(owns_name(named, "a*b"));
+	assert_true(owns_name(named, "app/[id]/x"));
+	assert_false(owns_name(named, "app/i/x"));
+}
+
 int
 main(void)
 {
@@ -338,6 +355,7 @@ main(void)
 	    cmocka_unit_test(containment_gives_up_within_its_bound),
 	    cmocka_unit_test(breaches_are_listed),
 	    cmocka_unit_test(agrees_with_a_walk_over_all_short_paths),
+	    cmocka_unit_test(test_named_without_a_wildcard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
