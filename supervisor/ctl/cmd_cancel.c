@@ -14,11 +14,7 @@ cmd_cancel(struct ctl *c)
 	char what[160];
 	int rc;
 
-	if (ctl_never_ran(c)) {
-		ctl_say("no runs yet");
-		return CTL_USAGE;
-	}
-	rc = ctl_connect(c);
+	rc = ctl_connect_ran(c);
 	if (rc != CTL_OK)
 		return rc;
 	rc = target_find(&t, c, c->args.words[0]);

@@ -57,11 +57,7 @@ cmd_diff(struct ctl *c)
 	struct target t;
 	int rc;
 
-	if (ctl_never_ran(c)) {
-		ctl_say("no runs yet");
-		return CTL_USAGE;
-	}
-	rc = ctl_connect(c);
+	rc = ctl_connect_ran(c);
 	if (rc != CTL_OK)
 		return rc;
 	rc = target_find(&t, c, c->args.words[0]);

@@ -35,11 +35,7 @@ cmd_report(struct ctl *c)
 		ctl_say("--json and --md are two forms of the same report: choose one");
 		return CTL_USAGE;
 	}
-	if (ctl_never_ran(c)) {
-		ctl_say("no runs yet");
-		return CTL_USAGE;
-	}
-	rc = ctl_connect(c);
+	rc = ctl_connect_ran(c);
 	if (rc != CTL_OK)
 		return rc;
 	rc = target_find(&t, c, c->args.word_count > 0 ? c->args.words[0] : NULL);

@@ -185,6 +185,15 @@ ctl_connect(struct ctl *c)
 }
 
 int
+ctl_connect_ran(struct ctl *c)
+{
+	if (!ctl_never_ran(c))
+		return ctl_connect(c);
+	ctl_say("no runs yet");
+	return CTL_USAGE;
+}
+
+int
 ctl_ask(struct ctl *c, struct msg *m, client_fn *fn, void *arg)
 {
 	struct err e = {""};

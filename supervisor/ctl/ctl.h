@@ -35,6 +35,8 @@ void ctl_close(struct ctl *c);
  * that only look do not start it for a repository that never had a run: see ctl_never_ran.
  */
 int ctl_connect(struct ctl *c);
+/* The same for commands about a run: without any, CTL_USAGE after saying so. */
+int ctl_connect_ran(struct ctl *c);
 /* orchd run started us to show its one run: it is the only orchd there is for us. */
 bool ctl_is_front(void);
 /* True when neither a state folder nor a socket is there: nothing to ask orchd about. */
