@@ -151,33 +151,94 @@ read_list(
 	return 0;
 }
 
+/* Patterns of a field: well-formed, not too long together, and inside what may be given away. */
 static int
-check_owns(struct reader *r, const char *where, const struct plan_item *item)
+check_patterns(struct reader *r, const char *where, const char *field, char *const *patterns)
 {
-	for (size_t i = 0; item->owns[i] != NULL; i++) {
+	for (size_t i = 0; patterns[i] != NULL; i++) {
 		char *shown, *area;
-		int rc = owns_check(item->owns[i], r->e);
+		int rc = owns_check(patterns[i], r->e);
 
 		if (rc < 0)
-			return err_prefix(r->e, rc, "%sowns[%zu]", where, i);
-		r->owns_bytes += strlen(item->owns[i]);
+			return err_prefix(r->e, rc, "%s%s[%zu]", where, field, i);
+		r->owns_bytes += strlen(patterns[i]);
 		if (r->owns_bytes > PLAN_OWNS_BYTES_MAX)
 			return err_set(r->e, -EINVAL,
-			    "%sowns[%zu]: the patterns of %s are longer than %d bytes together; use fewer "
-			    "and "
-			    "wider ones",
-			    where, i, r->list, PLAN_OWNS_BYTES_MAX);
-		if (r->within == NULL || owns_contained(item->owns[i], r->within))
+			    "%s%s[%zu]: the patterns of %s are longer than %d bytes together; use fewer "
+			    "and wider ones",
+			    where, field, i, r->list, PLAN_OWNS_BYTES_MAX);
+		if (r->within == NULL || owns_contained(patterns[i], r->within))
 			continue;
-		shown = text_line(item->owns[i], 200);
+		shown = text_line(patterns[i], 200);
 		area = list_text(r->within);
-		err_set(r->e, -EINVAL, "%sowns[%zu]: %s is not inside what the area owns (%s)", where, i,
+		err_set(r->e, -EINVAL, "%s%s[%zu]: %s is not inside what the area owns (%s)", where, field, i,
 		    shown, area);
 		free(shown);
 		free(area);
 		return -EINVAL;
 	}
 	return 0;
+}
+
+static int
+check_owns(struct reader *r, const char *where, const struct plan *p, const struct plan_item *item)
+{
+	size_t own = strv_len((const char *const *)item->owns),
+	       shared = p->shared == NULL ? 0 : strv_len((const char *const *)p->shared);
+
+	if (own + shared > OWNS_PATTERNS_MAX)
+		return err_set(r->e, -EINVAL, "%sowns: %zu entries, and %zu that the plan shares; at most %d",
+		    where, own, shared, OWNS_PATTERNS_MAX);
+	return check_patterns(r, where, "owns", item->owns);
+}
+
+/* One entry of depends_on: an id, or {"id": "...", "soft": true}. */
+static int
+read_need(const json_t *j, const char *at, char **id, bool *soft, struct err *e)
+{
+	static const char *const fields[] = {"id", "soft", NULL};
+	const json_t *flag = json_object_get(j, "soft");
+	char *where;
+	int rc;
+
+	*soft = json_is_true(flag);
+	if (json_is_string(j)) {
+		*id = xstrdup(json_string_value(j));
+		return 0;
+	}
+	if (!json_is_object(j))
+		return err_set(e, -EINVAL, "%s: must be an id or an object, not %s", at, kind_of(j));
+	where = xasprintf("%s.", at);
+	rc = check_fields((json_t *)j, where, fields, e);
+	if (rc == 0)
+		rc = read_text(j, where, "id", false, id, e);
+	if (rc == 0 && flag != NULL && !json_is_boolean(flag))
+		rc = err_set(e, -EINVAL, "%ssoft: must be true or false, not %s", where, kind_of(flag));
+	free(where);
+	return rc;
+}
+
+static int
+read_needs(const json_t *object, const char *where, struct plan_item *item, struct err *e)
+{
+	const json_t *j = json_object_get(object, "depends_on");
+	int rc = 0;
+
+	if (j != NULL && !json_is_array(j))
+		return err_set(e, -EINVAL, "%sdepends_on: must be an array, not %s", where, kind_of(j));
+	if (json_array_size(j) > PLAN_ITEMS_MAX)
+		return err_set(e, -EINVAL, "%sdepends_on: %zu entries; at most %d", where, json_array_size(j),
+		    PLAN_ITEMS_MAX);
+	item->needs = xcalloc(json_array_size(j) + 1, sizeof(*item->needs));
+	for (size_t i = 0; rc == 0 && i < json_array_size(j); i++) {
+		char *at = xasprintf("%sdepends_on[%zu]", where, i);
+		bool soft = false;
+
+		rc = read_need(json_array_get(j, i), at, &item->needs[i], &soft, e);
+		item->soft |= (uint64_t)soft << i;
+		free(at);
+	}
+	return rc;
 }
 
 static int
@@ -214,11 +275,13 @@ static int read_items(struct reader *r, struct plan *p, const json_t *array);
 
 /* The plan of tasks that an area may bring along: checked like an EM's own, kept as text. */
 static int
-read_area_tasks(struct reader *r, const char *where, const json_t *object, struct plan_item *item)
+read_area_tasks(
+    struct reader *r, const char *where, const json_t *object, const struct plan *p, struct plan_item *item)
 {
 	char *list = xasprintf("%stasks", where);
 	struct plan tasks = {.level = PLAN_TASKS};
-	struct reader inner = {list, PLAN_TASKS, (const char *const *)item->owns, 0, r->e};
+	char **within = plan_item_owns(p, item);
+	struct reader inner = {list, PLAN_TASKS, (const char *const *)within, 0, r->e};
 	const json_t *array = json_object_get(object, "tasks");
 	json_t *whole;
 	int rc = 0;
@@ -231,6 +294,7 @@ read_area_tasks(struct reader *r, const char *where, const json_t *object, struc
 		json_decref(whole);
 	}
 	plan_clear(&tasks);
+	strv_free(within);
 	free(list);
 	return rc;
 }
@@ -256,11 +320,10 @@ read_item(struct reader *r, struct plan *p, size_t i, json_t *object)
 	    (rc = check_title(where, item->title, r->e)) < 0 ||
 	    (rc = read_text(object, where, "goal", false, &item->goal, r->e)) < 0 ||
 	    (rc = read_list(object, where, "owns", false, &item->owns, r->e)) < 0 ||
-	    (rc = check_owns(r, where, item)) < 0 ||
-	    (rc = read_list(object, where, "depends_on", true, &item->needs, r->e)) < 0)
+	    (rc = check_owns(r, where, p, item)) < 0 || (rc = read_needs(object, where, item, r->e)) < 0)
 		goto out;
 	if (areas)
-		rc = read_area_tasks(r, where, object, item);
+		rc = read_area_tasks(r, where, object, p, item);
 	else
 		rc = read_text(object, where, "acceptance", true, &item->acceptance, r->e);
 out:
@@ -295,7 +358,7 @@ read_items(struct reader *r, struct plan *p, const json_t *array)
 static int
 read_plan(struct reader *r, struct plan *p, json_t *root)
 {
-	const char *const fields[] = {"summary", r->list, NULL};
+	const char *const fields[] = {"summary", r->list, "shared", NULL};
 	const json_t *array = json_object_get(root, r->list);
 	int rc;
 
@@ -303,7 +366,9 @@ read_plan(struct reader *r, struct plan *p, json_t *root)
 		return err_set(r->e, -EINVAL, "plan: must be an object with \"summary\" and \"%s\", not %s",
 		    r->list, kind_of(root));
 	if ((rc = check_fields(root, "", fields, r->e)) < 0 ||
-	    (rc = read_text(root, "", "summary", false, &p->summary, r->e)) < 0)
+	    (rc = read_text(root, "", "summary", false, &p->summary, r->e)) < 0 ||
+	    (rc = read_list(root, "", "shared", true, &p->shared, r->e)) < 0 ||
+	    (rc = check_patterns(r, "", "shared", p->shared)) < 0)
 		return rc;
 	if (array == NULL)
 		return err_set(r->e, -EINVAL, "%s: missing", r->list);
@@ -333,6 +398,18 @@ plan_parse(struct plan *p, enum plan_level level, const char *json, size_t size,
 	return rc;
 }
 
+char **
+plan_item_owns(const struct plan *p, const struct plan_item *item)
+{
+	size_t n = strv_len((const char *const *)item->owns),
+	       shared = p->shared == NULL ? 0 : strv_len((const char *const *)p->shared);
+	char **all = xcalloc(n + shared + 1, sizeof(*all));
+
+	for (size_t i = 0; i < n + shared; i++)
+		all[i] = xstrdup(i < n ? item->owns[i] : p->shared[i - n]);
+	return all;
+}
+
 void
 plan_clear(struct plan *p)
 {
@@ -348,6 +425,7 @@ plan_clear(struct plan *p)
 		strv_free(item->needs);
 		strv_free(item->after);
 	}
+	strv_free(p->shared);
 	free(p->items);
 	free(p->summary);
 	memset(p, 0, sizeof(*p));

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define PLAN_ITEMS_MAX 64
 #define PLAN_TITLE_MAX 200
@@ -24,15 +25,18 @@ struct plan_item {
 	char *id, *title, *goal;
 	char *acceptance; /* tasks; NULL when absent */
 	char **owns;      /* NULL-terminated */
-	char **needs;     /* depends_on: ids of the same plan */
-	char **after;     /* computed (tasks; empty for areas): ids of items that come first in an order that
-			     respects needs, whose owns overlap, and that this one does not need anyway */
+	char **needs;     /* depends_on: ids of the same plan without which this one fails */
+	char **after;     /* ids of items that must have ended first, however: the soft ones of depends_on;
+			     computed for tasks also those that come first in an order that respects both,
+			     whose owns overlap, and that this one does not need anyway */
+	uint64_t soft;    /* while it is read: bits of needs that are soft; 0 in a plan that is done */
 	char *tasks_json; /* areas: a plan of tasks given beforehand, {"summary","tasks"}; NULL when absent */
 };
 
 struct plan {
 	enum plan_level level;
 	char *summary;
+	char **shared; /* what every item may change beside its owns, side by side; never NULL */
 	struct plan_item *items;
 	size_t count;
 };
@@ -43,12 +47,16 @@ struct plan {
  * ("tasks[2].owns[0]: src/lex.c is not inside what the area owns (src/eval/...)"): it goes back to the agent
  * as it is. Faults: bad JSON (line, column), unknown field by name, wrong kind, missing or empty field, id
  * not [a-z0-9-]{1,32} or not unique, no items, over one of the bounds above, bad pattern, areas that overlap,
- * unknown, self, double or cyclic dependency. Optional are only depends_on, acceptance and an area's tasks.
+ * unknown, self, double or cyclic dependency. Optional are only shared, depends_on, acceptance and an area's
+ * tasks. An entry of depends_on is an id, or {"id", "soft": true}.
  * *p is written on success alone.
  */
 int plan_parse(struct plan *p, enum plan_level level, const char *json, size_t size,
     const char *const *within, struct err *e);
 void plan_clear(struct plan *p);
+
+/* All that an item may change: its owns and what the plan shares; strv_free. */
+char **plan_item_owns(const struct plan *p, const struct plan_item *item);
 
 /* The JSON Schema for --json-schema. Static text. */
 const char *plan_schema(enum plan_level level);

@@ -2,6 +2,7 @@
 #include "common/plan_link.h"
 
 #include "common/alloc.h"
+#include "common/json.h"
 #include "common/owns.h"
 #include "common/text.h"
 
@@ -159,25 +160,54 @@ check_disjoint(const struct plan *p, const char *list, struct err *e)
 }
 
 static void
-compute_after(struct plan *p, const uint64_t *direct, const size_t *order)
+push(char ***v, char *text)
 {
-	uint64_t needs[PLAN_ITEMS_MAX] = {0}; /* and what these need */
+	size_t n = strv_len((const char *const *)*v);
+
+	*v = xrealloc(*v, (n + 2) * sizeof(**v));
+	(*v)[n] = text;
+	(*v)[n + 1] = NULL;
+}
+
+/* Soft needs become items to come after; hard[i]: the items that item i cannot do without. */
+static void
+split_soft(struct plan *p, uint64_t *hard)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct plan_item *item = &p->items[i];
+		size_t kept = 0;
+
+		for (size_t k = 0; item->needs[k] != NULL; k++) {
+			if (item->soft & bit(k)) {
+				push(&item->after, item->needs[k]);
+				continue;
+			}
+			hard[i] |= bit((size_t)find_id(p, item->needs[k]));
+			item->needs[kept++] = item->needs[k];
+		}
+		item->needs[kept] = NULL;
+		item->soft = 0;
+	}
+}
+
+/* direct: all needs; hard: those without which an item fails, and so surely ended before it starts. */
+static void
+compute_after(struct plan *p, const uint64_t *direct, const uint64_t *hard, const size_t *order)
+{
+	uint64_t needs[PLAN_ITEMS_MAX] = {0}; /* hard ones, and what these need */
 
 	for (size_t n = 0; n < p->count; n++) {
 		struct plan_item *item = &p->items[order[n]];
-		size_t count = 0;
 
-		needs[order[n]] = direct[order[n]];
+		needs[order[n]] = hard[order[n]];
 		for (size_t k = 0; k < p->count; k++)
-			if (direct[order[n]] & bit(k))
+			if (hard[order[n]] & bit(k))
 				needs[order[n]] |= needs[k];
 		for (size_t k = 0; k < n; k++) {
-			if ((needs[order[n]] & bit(order[k])) ||
+			if (((needs[order[n]] | direct[order[n]]) & bit(order[k])) ||
 			    !items_overlap(&p->items[order[k]], item, NULL, NULL))
 				continue;
-			item->after = xrealloc(item->after, (count + 2) * sizeof(*item->after));
-			item->after[count++] = xstrdup(p->items[order[k]].id);
-			item->after[count] = NULL;
+			push(&item->after, xstrdup(p->items[order[k]].id));
 		}
 	}
 }
@@ -185,7 +215,7 @@ compute_after(struct plan *p, const uint64_t *direct, const size_t *order)
 int
 plan_link(struct plan *p, const char *list, struct err *e)
 {
-	uint64_t direct[PLAN_ITEMS_MAX] = {0}, done;
+	uint64_t direct[PLAN_ITEMS_MAX] = {0}, hard[PLAN_ITEMS_MAX] = {0}, done;
 	size_t order[PLAN_ITEMS_MAX];
 	int rc;
 
@@ -194,8 +224,9 @@ plan_link(struct plan *p, const char *list, struct err *e)
 		return rc;
 	if (order_items(p, direct, order, &done) < p->count)
 		return cycle_fault(p, list, direct, done, e);
+	split_soft(p, hard);
 	if (p->level == PLAN_AREAS)
 		return check_disjoint(p, list, e);
-	compute_after(p, direct, order);
+	compute_after(p, direct, hard, order);
 	return 0;
 }

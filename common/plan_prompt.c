@@ -11,7 +11,13 @@
 #define PATTERNS                                                                                             \
 	"{\"type\":\"array\",\"minItems\":1,\"maxItems\":64,"                                                \
 	"\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":512}}"
-#define IDS "{\"type\":\"array\",\"maxItems\":64,\"items\":" ID "}"
+#define SOFT                                                                                                 \
+	"{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"id\":" ID                     \
+	",\"soft\":{\"type\":\"boolean\"}},\"required\":[\"id\"]}"
+#define IDS "{\"type\":\"array\",\"maxItems\":64,\"items\":{\"anyOf\":[" ID "," SOFT "]}}"
+#define SHARED                                                                                               \
+	"{\"type\":\"array\",\"maxItems\":64,\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":"  \
+	"512}}"
 #define COMMON                                                                                               \
 	"\"id\":" ID ",\"title\":" TEXT(",\"maxLength\":200") ",\"goal\":" TEXT("") ",\"owns\":" PATTERNS    \
 										    ",\"depends_on\":" IDS
@@ -22,7 +28,8 @@
 #define ITEMS(item) "{\"type\":\"array\",\"minItems\":1,\"maxItems\":64,\"items\":" item "}"
 #define PLAN(list, item)                                                                                     \
 	"{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"summary\":" TEXT(             \
-	    "") ",\"" list "\":" ITEMS(item) "},\"required\":[\"summary\",\"" list "\"]}"
+	    "") ",\"shared\":" SHARED ",\"" list "\":" ITEMS(item) "},\"required\":[\"summary\",\"" list     \
+								   "\"]}"
 
 static const char areas_schema[] = PLAN("areas", ITEM(COMMON, ",\"depends_on\""));
 static const char tasks_schema[] = PLAN("tasks", ITEM(TASK_FIELDS, ",\"depends_on\",\"acceptance\""));
@@ -113,6 +120,14 @@ add_owns_rules(struct prompt *p, enum plan_level level, const char *const *owns)
 	    "- Everything that the job needs belongs to some%s: tests, build files, README and other "
 	    "documents too. What nobody owns cannot be written.\n",
 	    level == PLAN_AREAS ? " area" : "one here");
+	prompt_add(p,
+	    "- shared (optional, beside summary): patterns of the few files that several %s must each add a "
+	    "line to, such as an index of exports or a lock file. All of them may change these, side by "
+	    "side; the changes are merged, and conflicts cost time: keep it short.\n"
+	    "- An entry of depends_on may be {\"id\": \"...\", \"soft\": true}: that one comes first, but "
+	    "when "
+	    "it fails, this one goes on without it.\n",
+	    level == PLAN_AREAS ? "areas" : "tasks");
 }
 
 static void

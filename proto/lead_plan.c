@@ -33,12 +33,15 @@ check_given_tasks(const struct plan *p, struct err *e)
 	for (size_t i = 0; i < p->count; i++) {
 		const struct plan_item *it = &p->items[i];
 		struct plan tasks = {0};
+		char **within;
 		int rc;
 
 		if (it->tasks_json == NULL)
 			continue;
+		within = plan_item_owns(p, it);
 		rc = plan_parse(&tasks, PLAN_TASKS, it->tasks_json, strlen(it->tasks_json),
-		    (const char *const *)it->owns, e);
+		    (const char *const *)within, e);
+		strv_free(within);
 		if (rc == 0)
 			rc = check_reserved(&tasks, e);
 		plan_clear(&tasks);
@@ -203,7 +206,8 @@ static int
 add_item(struct lead *ld, size_t index, struct err *e)
 {
 	const struct plan_item *it = &ld->plan.items[index];
-	char *owns = json_from_strv((const char *const *)it->owns);
+	char **all = plan_item_owns(&ld->plan, it);
+	char *owns = json_from_strv((const char *const *)all);
 	char *needs = json_from_strv((const char *const *)it->needs);
 	char *after = json_from_strv((const char *const *)it->after);
 	char *branch = xasprintf("%s%s%zu", ld->branch, ld->tag, index + 1);
@@ -221,6 +225,7 @@ add_item(struct lead *ld, size_t index, struct err *e)
 	};
 	int rc = lead_add(ld, &task, e);
 
+	strv_free(all);
 	free(owns);
 	free(needs);
 	free(after);

@@ -114,6 +114,25 @@ test_area_with_two_tasks(void **state)
 }
 
 static void
+test_shared_paths_and_soft_needs(void **state)
+{
+	struct rolehost *f = new_em(NULL);
+
+	(void)state;
+	host_set(&f->a.plan_json, "{\"summary\":\"Two.\",\"shared\":[\"src/index\"],\"tasks\":["
+				  "{\"id\":\"a\",\"title\":\"A\",\"goal\":\"Do a.\",\"owns\":[\"src/a.c\"]},"
+				  "{\"id\":\"b\",\"title\":\"B\",\"goal\":\"Do b.\",\"owns\":[\"src/b.c\"],"
+				  "\"depends_on\":[{\"id\":\"a\",\"soft\":true}]}]}");
+	f->on_request = submit_when_added;
+	assert_int_equal(host_run(f), 0);
+	last(f, MSG_SUBMIT);
+	assert_string_equal(f->children[1].owns, "[\"src/b.c\",\"src/index\"]");
+	assert_string_equal(f->children[1].needs, "[]");
+	assert_string_equal(last(f, MSG_TASK_ADD)->task_add.after_json, "[\"a\"]");
+	host_free(f);
+}
+
+static void
 test_bad_plan_goes_back_twice_then_fails(void **state)
 {
 	struct rolehost *f = new_em(NULL);
@@ -611,6 +630,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_area_with_two_tasks),
+	    cmocka_unit_test(test_shared_paths_and_soft_needs),
 	    cmocka_unit_test(test_bad_plan_goes_back_twice_then_fails),
 	    cmocka_unit_test(test_bad_plan_is_put_right),
 	    cmocka_unit_test(test_red_merge_is_sent_back_and_a_failed_task_does_not_sink_the_rest),

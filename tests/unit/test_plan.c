@@ -73,7 +73,7 @@ refuses_what_is_not_a_plan(void **state)
 	areas_fault("{'areas':[]}", "summary: missing");
 	areas_fault("{'summary':'  ','areas':[]}", "summary: empty");
 	areas_fault("{'summary':'S'}", "areas: missing");
-	areas_fault("{'summary':'S','tasks':[]}", "tasks: unknown field (known: summary, areas)");
+	areas_fault("{'summary':'S','tasks':[]}", "tasks: unknown field (known: summary, areas, shared)");
 	areas_fault("{'summary':'S','areas':{}}", "areas: must be an array, not an object");
 	areas_fault(AREAS(""), "areas: empty; a plan needs at least one area");
 	tasks_fault(TASKS(""), "tasks: empty; a plan needs at least one task");
@@ -157,7 +157,7 @@ refuses_bad_dependencies(void **state)
 {
 	(void)state;
 	areas_fault(AREAS(AREA("core", "'x'", ",'depends_on':'core'")),
-	    "areas[0].depends_on: must be an array of strings, not a string");
+	    "areas[0].depends_on: must be an array, not a string");
 	areas_fault(AREAS(AREA("core", "'x'", "") "," AREA("app", "'y'", ",'depends_on':['cores']")),
 	    "areas[1].depends_on[0]: there is no area \"cores\" (did you mean \"core\"?)");
 	tasks_fault(TASKS(AREA("a", "'x'", ",'depends_on':['elsewhere']")),
@@ -339,6 +339,83 @@ prompts_hold_the_job_and_its_bounds(void **state)
 	free(text);
 }
 
+static void
+test_soft_needs_only_order(void **state)
+{
+	struct plan p;
+	struct err e = {""};
+
+	(void)state;
+	assert_int_equal(
+	    parse(&p, PLAN_TASKS,
+		TASKS(AREA("a", "'src/**'", "") "," AREA(
+		    "b", "'x'", ",'depends_on':[{'id':'a','soft':true}]") "," AREA("c", "'src/c'",
+		    ",'depends_on':[{'id':'b','soft':false},{'id':'a','soft':true}]") "," AREA("d", "'src/d'",
+		    ",'depends_on':[{'id':'b'}]")),
+		NULL, &e),
+	    0);
+	assert_null(p.items[1].needs[0]);
+	assert_string_equal(p.items[1].after[0], "a");
+	assert_null(p.items[1].after[1]);
+	assert_string_equal(p.items[2].needs[0], "b");
+	assert_null(p.items[2].needs[1]);
+	assert_string_equal(p.items[2].after[0], "a");
+	assert_null(p.items[2].after[1]);
+	/* a is before b only softly: d, which overlaps with a, must come after it by itself. */
+	assert_string_equal(p.items[3].after[0], "a");
+	plan_clear(&p);
+	assert_int_equal(
+	    parse(&p, PLAN_AREAS,
+		AREAS(AREA("a", "'a/'", "") "," AREA("b", "'b/'", ",'depends_on':[{'id':'a','soft':true}]")),
+		NULL, &e),
+	    0);
+	assert_string_equal(p.items[1].after[0], "a");
+	plan_clear(&p);
+	tasks_fault(TASKS(AREA("a", "'x'", ",'depends_on':[{'id':'b','soft':true}]") "," AREA(
+			"b", "'y'", ",'depends_on':['a']")),
+	    "tasks: depends_on goes in a circle: a -> b -> a");
+	tasks_fault(TASKS(AREA("a", "'x'", ",'depends_on':[{'id':'b','hard':true}]")),
+	    "tasks[0].depends_on[0].hard: unknown field (known: id, soft)");
+	tasks_fault(TASKS(AREA("a", "'x'", ",'depends_on':[{'id':'b','soft':1}]")),
+	    "tasks[0].depends_on[0].soft: must be true or false, not a number");
+	tasks_fault(TASKS(AREA("a", "'x'", ",'depends_on':[7]")),
+	    "tasks[0].depends_on[0]: must be an id or an object, not a number");
+}
+
+static void
+test_shared_is_everyones_and_orders_nobody(void **state)
+{
+	struct plan p;
+	struct err e = {""};
+	char **all;
+
+	(void)state;
+	assert_int_equal(parse(&p, PLAN_TASKS,
+			     "{'summary':'S','shared':['src/index'],'tasks':[" AREA(
+				 "a", "'src/a'", "") "," AREA("b", "'src/b'", "") "]}",
+			     LIST("src/**"), &e),
+	    0);
+	assert_null(p.items[1].after[0]);
+	all = plan_item_owns(&p, &p.items[1]);
+	assert_string_equal(all[0], "src/b");
+	assert_string_equal(all[1], "src/index");
+	assert_null(all[2]);
+	strv_free(all);
+	plan_clear(&p);
+	assert_fault_within(PLAN_TASKS,
+	    "{'summary':'S','shared':['lock'],'tasks':[" AREA("a", "'src/a'", "") "]}", LIST("src/**"),
+	    "shared[0]: lock is not inside what the area owns (src/**)");
+	areas_fault("{'summary':'S','shared':['/x'],'areas':[" AREA("a", "'a'", "") "]}",
+	    "shared[0]: bad pattern \"/x\": it begins with \"/\" (write it from the repository's root)");
+	/* What areas share their given tasks may own. */
+	assert_int_equal(parse(&p, PLAN_AREAS,
+			     "{'summary':'S','shared':['lock'],'areas':[" AREA(
+				 "a", "'a/'", ",'tasks':[" AREA("t", "'a/x','lock'", "") "]") "]}",
+			     NULL, &e),
+	    0);
+	plan_clear(&p);
+}
+
 int
 main(void)
 {
@@ -352,6 +429,8 @@ main(void)
 	    cmocka_unit_test(computes_who_waits_for_whom),
 	    cmocka_unit_test(schemas_are_json_and_name_the_fields),
 	    cmocka_unit_test(prompts_hold_the_job_and_its_bounds),
+	    cmocka_unit_test(test_soft_needs_only_order),
+	    cmocka_unit_test(test_shared_is_everyones_and_orders_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
