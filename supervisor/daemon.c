@@ -70,6 +70,7 @@ next_timer_ms(struct daemon *d)
 		at = earlier(at, now + DRAIN_RETRY_MS);
 	if (d->commit_failing)
 		at = earlier(at, now + COMMIT_RETRY_MS);
+	at = earlier(at, notify_next(&d->notify));
 	if (d->idle_since >= 0 && !d->foreground)
 		at = earlier(at, d->idle_since + (int64_t)d->conf.linger_ms);
 	TAILQ_FOREACH (r, &d->runs, entry) {
@@ -108,8 +109,10 @@ daemon_stop(struct daemon *d, bool now, bool keep_stopped)
 {
 	struct run *r;
 
-	if (!d->stopping)
+	if (!d->stopping) {
 		log_info("stopping%s", now ? " at once" : "");
+		notify_send(&d->notify, "STOPPING=1");
+	}
 	d->stop_now |= now;
 	d->stopping = true;
 	TAILQ_FOREACH (r, &d->runs, entry)
@@ -130,7 +133,7 @@ on_signal(struct loop *l, int sig, void *arg)
 		return;
 	log_info("signal %d (%s)", sig, strsignal(sig));
 	if (d->front_pid > 0)
-		kill(d->front_pid, SIGTERM);
+		kill(d->front_pid, sig);
 	daemon_stop(d, d->stopping, false);
 }
 
@@ -266,6 +269,7 @@ note_idle(struct daemon *d)
 static void
 turn(struct daemon *d)
 {
+	notify_tick(&d->notify, clock_now_ms());
 	do {
 		drain_step(d);
 		spawn_timers(d, clock_now_ms());
@@ -386,6 +390,7 @@ daemon_clear(struct daemon *d)
 		event_free(d->turn_timer);
 	store_close(d->store);
 	loop_clear(&d->loop);
+	notify_close(&d->notify);
 	log_set_redact(NULL);
 	redact_free(d->redact);
 	repo_clear(&d->repo);

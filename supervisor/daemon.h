@@ -11,6 +11,7 @@
 #include "common/repo.h"
 #include "proto/peer.h"
 #include "supervisor/model.h"
+#include "supervisor/notify.h"
 #include "supervisor/probe.h"
 #include "supervisor/store.h"
 
@@ -38,6 +39,7 @@ struct daemon {
 	struct run_list runs; /* unfinished, in order of submission */
 	struct client_list clients;
 	struct probes probes;
+	struct notify notify;     /* the service manager */
 	struct event *turn_timer; /* the earliest thing to do by time */
 	struct event *listen_ev;
 	int listen_fd;

@@ -224,6 +224,8 @@ main(int argc, char **argv)
 	if (parse_args(argc, argv, &o) < 0)
 		return EXIT_USAGE;
 	umask(077);
+	if (notify_open(&d.notify, &e) < 0)
+		log_warn("%s; the service manager is told nothing", e.msg);
 	conf_init(&d.conf);
 	rc = conf_from_env(&d.conf, &e);
 	if (rc == 0)
@@ -263,6 +265,7 @@ main(int argc, char **argv)
 	fd_close(&ready);
 	fd_close(&log_fd);
 	log_info("orchd " ORCH_VERSION " serves %s", d.repo.git_dir);
+	notify_send(&d.notify, "READY=1");
 	rc = daemon_run(&d);
 	code = rc < 0 ? 70 : d.front_status;
 	log_info("orchd leaves");
