@@ -231,7 +231,7 @@ interrupted(struct live *v)
 	term_leave(&v->picture);
 	if (v->other_signal != 0)
 		return 128 + v->other_signal;
-	if (!v->o->owner)
+	if (!v->o->owner || ctl_is_front()) /* orchd stops the run that we only show */
 		return CTL_INTERRUPTED;
 	ctl_say("detached; press again within %d s to stop the run", SECOND_PRESS_MS / 1000);
 	deadline = clock_now_ms() + SECOND_PRESS_MS;
