@@ -294,6 +294,7 @@ control_stopped(struct daemon *d)
 {
 	struct client *c;
 
+	stop_listening(d); /* whoever has the answer may start the next orchd: it must not reach this one */
 	TAILQ_FOREACH (c, &d->clients, entry)
 		peer_ack(c->peer, c->shutdown_request, NULL);
 }
