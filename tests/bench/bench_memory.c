@@ -2,10 +2,8 @@
  * bench_memory: proportional set size (PSS: private pages, and each shared page divided by those who share
  * it) of orchd and its roles while nine agents hang, without the agents, against one idle node.
  */
-#include "common/alloc.h"
 #include "common/child.h"
 #include "common/clock.h"
-#include "common/fd.h"
 #include "tests/bench/lib/sample.h"
 #include "tests/bench/lib/team.h"
 
@@ -18,23 +16,6 @@
 #include <unistd.h>
 
 #define NODE_SETTLE_MS 1000
-
-/* KiB. */
-static double
-pss_of(pid_t pid)
-{
-	char *path = xasprintf("/proc/%d/smaps_rollup", (int)pid), *text = NULL, *at;
-	double kib;
-
-	if (fd_read_file(path, 1 << 16, &text, NULL) < 0)
-		bench_die("cannot read %s", path);
-	at = strstr(text, "\nPss:");
-	if (at == NULL || sscanf(at, "\nPss: %lf", &kib) != 1)
-		bench_die("%s has no Pss", path);
-	free(text);
-	free(path);
-	return kib;
-}
 
 /* KiB of an idle node; -1: there is none. */
 static double
@@ -53,7 +34,7 @@ measure_node(struct team *t)
 	if (child_spawn(&s, &pid, NULL, &e) < 0)
 		return -1;
 	loop_wait(&t->repo->loop, &never, clock_now_ms() + NODE_SETTLE_MS);
-	kib = pss_of(pid);
+	kib = bench_pss(pid);
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		continue;
@@ -71,7 +52,7 @@ measure_roles(struct team *t, const char *role, double node, double *total)
 
 		if (strcmp(t->members[i].role, role) != 0)
 			continue;
-		kib = pss_of(t->members[i].pid);
+		kib = bench_pss(t->members[i].pid);
 		samples_add(&s, kib);
 		*total += kib;
 	}
@@ -90,7 +71,7 @@ main(void)
 	team_start(t);
 	team_assemble(t);
 	node = measure_node(t);
-	total = pss_of(t->orchd);
+	total = bench_pss(t->orchd);
 	bench_row("memory of orchd, KiB PSS", total, -1, node, "");
 	measure_roles(t, "director", node, &total);
 	measure_roles(t, "em", node, &total);

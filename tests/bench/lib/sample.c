@@ -2,6 +2,7 @@
 #include "tests/bench/lib/sample.h"
 
 #include "common/alloc.h"
+#include "common/fd.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -64,6 +65,22 @@ double
 bench_ms_since(int64_t ns)
 {
 	return (double)(bench_ns() - ns) / 1e6;
+}
+
+double
+bench_pss(pid_t pid)
+{
+	char *path = xasprintf("/proc/%d/smaps_rollup", (int)pid), *text = NULL, *at;
+	double kib;
+
+	if (fd_read_file(path, 1 << 16, &text, NULL) < 0)
+		bench_die("cannot read %s", path);
+	at = strstr(text, "\nPss:");
+	if (at == NULL || sscanf(at, "\nPss: %lf", &kib) != 1)
+		bench_die("%s has no Pss", path);
+	free(text);
+	free(path);
+	return kib;
 }
 
 static const char *

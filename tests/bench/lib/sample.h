@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct samples {
 	double *v;
@@ -22,6 +23,8 @@ void samples_clear(struct samples *s);
 /* CLOCK_MONOTONIC in ns. */
 int64_t bench_ns(void);
 double bench_ms_since(int64_t ns);
+/* KiB of memory of a process: private pages, and its part of each shared one. */
+double bench_pss(pid_t pid);
 
 /* A line of the table. p99 and floor: < 0 when there is none. aim: text, "" when there is none. */
 void bench_row(const char *what, double value, double p99, double floor, const char *aim);
