@@ -137,16 +137,11 @@ branch_exists(struct git *g, const char *branch, struct err *e)
 }
 
 static int
-add_fresh(struct git *g, const char *real, const char *branch, const char *commit, struct err *e)
+try_add(struct git *g, const char *real, const char *branch, bool there, const char *commit, struct err *why)
 {
 	const char *argv[16];
-	struct err why = {0};
-	char *admin = NULL;
 	size_t n = 0;
-	int there = branch != NULL ? branch_exists(g, branch, e) : 0, rc;
 
-	if (there < 0)
-		return there;
 	argv[n++] = "worktree";
 	argv[n++] = "add";
 	argv[n++] = "--quiet";
@@ -155,7 +150,7 @@ add_fresh(struct git *g, const char *real, const char *branch, const char *commi
 	argv[n++] = GIT_LOCK_REASON;
 	if (branch == NULL) {
 		argv[n++] = "--detach";
-	} else if (there == 0) {
+	} else if (!there) {
 		argv[n++] = "--no-track";
 		argv[n++] = "-b";
 		argv[n++] = branch;
@@ -164,7 +159,22 @@ add_fresh(struct git *g, const char *real, const char *branch, const char *commi
 	argv[n++] = real;
 	argv[n++] = branch != NULL && there ? branch : commit;
 	argv[n] = NULL;
-	rc = git_runv(g, GIT_LANE, NULL, &why, argv, NULL, NULL, 0);
+	return git_runv(g, GIT_LANE, NULL, why, argv, NULL, NULL, 0);
+}
+
+static int
+add_fresh(struct git *g, const char *real, const char *branch, const char *commit, struct err *e)
+{
+	struct err why = {0};
+	char *admin = NULL;
+	int there = branch != NULL ? branch_exists(g, branch, e) : 0, rc;
+
+	if (there < 0)
+		return there;
+	rc = try_add(g, real, branch, there > 0, commit, &why);
+	/* While we waited for the lane, what a killed role's git had begun may have made the branch. */
+	if (rc < 0 && branch != NULL && there == 0 && branch_exists(g, branch, NULL) > 0)
+		rc = try_add(g, real, branch, true, commit, &why);
 	if (rc < 0 && strstr(why.msg, "already checked out") != NULL)
 		return err_set(e, -EBUSY,
 		    "the branch %s is in use by another worktree; free it there first: %s", branch, why.msg);

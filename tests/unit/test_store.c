@@ -111,11 +111,11 @@ fill_text(char **slot, const char *name, int n)
 static void
 fill_num(int64_t *slot, const char *name, int n)
 {
-	int64_t v = n;
+	uint64_t v = (uint64_t)n;
 
 	for (; *name != '\0'; name++)
-		v = v * 31 + *name;
-	*slot = (v & INT64_MAX) | (1ll << 62); /* all 64 bits come back, not a double's 53 */
+		v = v * 31 + (unsigned char)*name;
+	*slot = (int64_t)(v & INT64_MAX) | (1ll << 62); /* all 64 bits come back, not a double's 53 */
 }
 
 static void
