@@ -22,7 +22,7 @@ static const struct {
     {"director", "bin/" ORCH_LIBEXEC_REL, "orch-director", false},
     {"em", "bin/" ORCH_LIBEXEC_REL, "orch-em", false},
     {"worker", "bin/" ORCH_LIBEXEC_REL, "orch-worker", false},
-    {"probe", "bin/" ORCH_LIBEXEC_REL, "orch-probe", false},
+    {"common/probe", "bin/" ORCH_LIBEXEC_REL, "orch-probe", false},
 };
 
 static struct loop loop;
