@@ -1,11 +1,11 @@
 /*
  * chaos_run: the chaos driver by hand.
  *
- *     chaos_run [--runs N] [--seed S] [--percent P] [--seconds T] [--quiet]
+ *     chaos_run [--runs N] [--seed S] [--percent P] [--seconds T] [--only NAME] [--quiet]
  *
  * N whole runs with the scripted agent, the seeds S, S+1 ...; after P percent of the changes of state a
- * fault. A run in which a law was broken is told with all that is known of it and the line that repeats it.
- * Exit 0 when every law held, 1 when not.
+ * fault, one whose name begins with NAME. A run in which a law was broken is told with all that is known of
+ * it and the line that repeats it. Exit 0 when every law held, 1 when not.
  */
 #include "common/clock.h"
 #include "tests/chaos/lib/chaos.h"
@@ -52,11 +52,13 @@ main(int argc, char **argv)
 			c.seed = number(argv[i], argv[i + 1]);
 		else if (strcmp(argv[i], "--percent") == 0)
 			c.percent = (unsigned)number(argv[i], argv[i + 1]);
+		else if (strcmp(argv[i], "--only") == 0 && fault_pick(0, argv[i + 1]) != FAULT_COUNT)
+			c.only = argv[i + 1];
 		else if (strcmp(argv[i], "--seconds") == 0)
 			c.budget_ms = (int64_t)number(argv[i], argv[i + 1]) * 1000;
 		else {
 			fprintf(stderr, "usage: chaos_run [--runs N] [--seed S] [--percent P] [--seconds T] "
-					"[--quiet]\n");
+					"[--only NAME] [--quiet]\n");
 			return 2;
 		}
 		i++;

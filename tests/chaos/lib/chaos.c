@@ -128,12 +128,14 @@ chaos_runs(const struct chaos *c, struct chaos_tally *t)
 		chaos_run_clear(r);
 		r->seed = c->seed + i;
 		r->percent = c->percent;
+		r->only = c->only;
 		r->shape = (unsigned)(r->seed % CHAOS_SHAPES);
 		if (!run_apart(r)) {
 			t->broken++;
 			printf("BROKEN: seed %" PRIu64 ", after:\n%s", r->seed, r->history);
-			printf("repeat: %s --seed %" PRIu64 " --runs 1 --percent %u\n", c->program, r->seed,
-			    r->percent);
+			printf("repeat: %s --seed %" PRIu64 " --runs 1 --percent %u%s%s%s\n", c->program,
+			    r->seed, r->percent, c->only == NULL ? "" : " --only '",
+			    c->only == NULL ? "" : c->only, c->only == NULL ? "" : "'");
 		} else if (c->verbose) {
 			printf("seed %" PRIu64 ": %u faults, %.1f s\n%s", r->seed, r->faults,
 			    (double)(clock_now_ms() - at) / 1000, r->history);

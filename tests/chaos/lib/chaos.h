@@ -13,6 +13,7 @@ struct chaos {
 	unsigned runs;       /* at most */
 	int64_t budget_ms;   /* no run is begun after that; 0: none */
 	unsigned percent;    /* of the changes of state that a fault follows */
+	const char *only;    /* faults whose names begin so; NULL: all */
 	bool verbose;        /* a line for each run */
 	const char *program; /* for the line that repeats a run */
 };

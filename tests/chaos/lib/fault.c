@@ -48,19 +48,24 @@ fault_costs_attempt(enum fault f)
 	return rows[f].costs;
 }
 
-enum fault
-fault_pick(uint64_t random)
+static unsigned
+weight_of(unsigned i, const char *only)
 {
-	unsigned sum = 0, at;
+	return only == NULL || strncmp(rows[i].name, only, strlen(only)) == 0 ? rows[i].weight : 0;
+}
 
-	for (unsigned i = 0; i < FAULT_COUNT; i++)
-		sum += rows[i].weight;
-	at = (unsigned)(random % sum);
-	for (unsigned i = 0;; i++) {
-		if (at < rows[i].weight)
-			return (enum fault)i;
-		at -= rows[i].weight;
-	}
+enum fault
+fault_pick(uint64_t random, const char *only)
+{
+	unsigned sum = 0, at, i = 0;
+
+	for (unsigned k = 0; k < FAULT_COUNT; k++)
+		sum += weight_of(k, only);
+	if (sum == 0)
+		return FAULT_COUNT;
+	for (at = (unsigned)(random % sum); at >= weight_of(i, only); i++)
+		at -= weight_of(i, only);
+	return (enum fault)i;
 }
 
 /* Whom. */

@@ -49,8 +49,8 @@ enum fault {
 
 const char *fault_name(enum fault f);
 bool fault_costs_attempt(enum fault f);
-/* One of them, by its weight. */
-enum fault fault_pick(uint64_t random);
+/* One of them, by its weight. only: one whose name begins so; NULL: any. FAULT_COUNT: no name does. */
+enum fault fault_pick(uint64_t random, const char *only);
 
 /* What has been done and must be undone before the run's end is looked at. */
 struct fault_debts {

@@ -38,6 +38,12 @@ static const struct shape {
     {"2", "2", 2, 2, "a b", {"one", "two three:two", NULL}},
 };
 
+#define broken(d, ...)                                                                                       \
+	do {                                                                                                 \
+		tell(d);                                                                                     \
+		fail_msg(__VA_ARGS__);                                                                       \
+	} while (0)
+
 struct pending {
 	enum fault fault;
 	char task[TASKID_MAX];
@@ -65,6 +71,19 @@ struct driver {
 };
 
 static struct driver driver; /* of this process: cmocka has no other way in */
+
+/* All that is known of a run in which a law was broken. */
+static void
+tell(struct driver *d)
+{
+	e2e_tell(d->e);
+	for (size_t i = 0; i < json_array_size(d->e->events); i++) {
+		char *line = json_text(json_array_get(d->e->events, i));
+
+		print_message("%s\n", line);
+		free(line);
+	}
+}
 
 void
 chaos_run_clear(struct chaos_run *r)
@@ -144,7 +163,7 @@ plan_fault(struct driver *d, const char *task, const char *state, size_t nth)
 	if (random % 100 >= d->r->percent || d->pending_count == FAULTS_MAX)
 		return;
 	random = mix(random);
-	p->fault = fault_pick(random);
+	p->fault = fault_pick(random, d->r->only);
 	random = mix(random);
 	p->random = mix(random);
 	p->due_ms = clock_now_ms() + (random % 2 == 0 ? 0 : (int64_t)(random / 2 % DELAY_MS));
@@ -242,7 +261,7 @@ take_events(struct driver *d)
 		if (seq <= d->last_seq)
 			continue;
 		if (seq != d->last_seq + 1)
-			fail_msg("event %lld is missing", (long long)d->last_seq + 1);
+			broken(d, "event %lld is missing", (long long)d->last_seq + 1);
 		d->last_seq = seq;
 		if (strcmp(json_str(ev, "kind"), "state") != 0)
 			continue;
@@ -268,7 +287,7 @@ drive(struct driver *d)
 			return;
 		next = do_due(d);
 		if (clock_now_ms() >= deadline)
-			fail_msg("the run has not ended within %d s", RUN_MS / 1000);
+			broken(d, "the run has not ended within %d s", RUN_MS / 1000);
 		if (d->e->tail.done)
 			e2e_follow(d->e); /* whoever asks first starts the next orchd */
 		loop_wait(&d->e->repo->loop, &d->e->news, next < deadline ? next : deadline);
@@ -279,16 +298,16 @@ drive(struct driver *d)
 
 /* Every commit that was handed in is part of the result. */
 static void
-check_commit(struct e2e *e, json_t *t, const char *branch)
+check_commit(struct driver *d, json_t *t, const char *branch)
 {
 	const char *head = json_str(t, "head");
 
 	if (json_integer_value(json_object_get(t, "ordinal")) == 0)
 		return;
 	if (head == NULL)
-		fail_msg("%s has no commit", json_str(t, "task"));
-	if (testrepo_try(e->repo, NULL, "merge-base", "--is-ancestor", head, branch, NULL) != 0)
-		fail_msg("the commit %s of %s is lost", head, json_str(t, "task"));
+		broken(d, "%s has no commit", json_str(t, "task"));
+	if (testrepo_try(d->e->repo, NULL, "merge-base", "--is-ancestor", head, branch, NULL) != 0)
+		broken(d, "the commit %s of %s is lost", head, json_str(t, "task"));
 }
 
 static void
@@ -304,20 +323,22 @@ check_tasks(struct driver *d)
 		json_int_t rework = json_integer_value(json_object_get(t, "rework"));
 
 		if (strcmp(json_str(t, "state"), "integrated") != 0)
-			fail_msg("%s is %s", id, json_str(t, "state"));
+			broken(d, "%s is %s", id, json_str(t, "state"));
 		if (attempt > 1 + (json_int_t)hits_of(d, id)->attempts || rework != 0)
-			fail_msg("%s is charged with attempt %lld, rework %lld; %u of its agents were hit",
+			broken(d, "%s is charged with attempt %lld, rework %lld; %u of its agents were hit",
 			    id, (long long)attempt, (long long)rework, hits_of(d, id)->attempts);
-		check_commit(d->e, t, branch);
+		check_commit(d, t, branch);
 	}
 	json_decref(run);
 }
 
 static void
-check_limits(const struct limits *l, const struct shape *s)
+check_limits(struct driver *d, const struct shape *s)
 {
+	const struct limits *l = &d->limits;
+
 	if (l->ems_max > s->ems || l->workers_per_em_max > s->workers)
-		fail_msg("%u EMs at once (limit %u), %u workers of one EM (limit %u)", l->ems_max, s->ems,
+		broken(d, "%u EMs at once (limit %u), %u workers of one EM (limit %u)", l->ems_max, s->ems,
 		    l->workers_per_em_max, s->workers);
 }
 
@@ -329,7 +350,7 @@ check_tree(struct driver *d)
 	if (known[0] == '\0')
 		snprintf(known, GIT_OID_HEX, "%s", tree);
 	if (strcmp(tree, known) != 0)
-		fail_msg("the run's tree is %s, that of an undisturbed one %s", tree, known);
+		broken(d, "the run's tree is %s, that of an undisturbed one %s", tree, known);
 	free(tree);
 }
 
@@ -359,10 +380,10 @@ test_run(void **state)
 	drive(d);
 	end_disturbance(d);
 	if (strcmp(d->end, "complete") != 0)
-		fail_msg("the run is %s", d->end);
+		broken(d, "the run is %s", d->end);
 	if (e2e_end(d->e) != 0)
-		fail_msg("orchctl run: exit %d: %s", d->e->run.status, d->e->run.err);
-	check_limits(&d->limits, s);
+		broken(d, "orchctl run: exit %d: %s", d->e->run.status, d->e->run.err);
+	check_limits(d, s);
 	check_tree(d);
 	check_tasks(d);
 }

@@ -12,6 +12,7 @@ struct chaos_run {
 	/* What is to be done. percent 0: undisturbed. */
 	uint64_t seed;
 	unsigned shape, percent;
+	const char *only; /* of before the fork */
 	/* What was done. */
 	unsigned done[FAULT_COUNT], missed, changes, faults;
 	char history[8192]; /* a line for each fault */

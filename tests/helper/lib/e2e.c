@@ -26,9 +26,8 @@
 #define GONE_MS 20000
 #define ARGS_MAX 28
 
-/* What was said and logged, for the reader of a failed test. */
-static void
-tell_all(struct e2e *e)
+void
+e2e_tell(struct e2e *e)
 {
 	char *path = xasprintf("%s/logs/orchd.log", e->where.state), *log = NULL;
 	size_t size = 0;
@@ -43,7 +42,7 @@ tell_all(struct e2e *e)
 
 #define e2e_fail(e, ...)                                                                                     \
 	do {                                                                                                 \
-		tell_all(e);                                                                                 \
+		e2e_tell(e);                                                                                 \
 		fail_msg(__VA_ARGS__);                                                                       \
 	} while (0)
 
@@ -586,7 +585,7 @@ e2e_teardown(void **state)
 			e2e_before_compare(e, e->before, &faults);
 	}
 	if (faults[0] != '\0')
-		tell_all(e);
+		e2e_tell(e);
 	forget_run(e);
 	json_decref(runs);
 	free_e2e(e);

@@ -44,6 +44,9 @@ void e2e_remember(struct e2e *e);
 /* The user may do as he likes: the teardown compares nothing. */
 void e2e_forget(struct e2e *e);
 
+/* Prints what was said and logged, for the reader of a test that is about to fail. */
+void e2e_tell(struct e2e *e);
+
 /* Writes the script of a role and key ("worker-core.a", "em.1"); the text is formatted. */
 void e2e_script(struct e2e *e, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Files in the script folder, by which scripts and tests wait for one another. */
