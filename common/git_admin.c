@@ -115,6 +115,53 @@ git_admin_complete(const char *admin)
 	return exists_in(admin, GIT_READY_MARK) || !holds_line(admin, "locked", GIT_LOCK_REASON);
 }
 
+static bool
+is_stillborn(const char *admin)
+{
+	return holds_line(admin, "locked", GIT_LOCK_REASON) && !exists_in(admin, "gitdir");
+}
+
+/* Removes only under the lane: without it, git may just be about to write more. */
+static int
+tidy(struct git *repo, const char *all, bool remove, bool *any, struct err *e)
+{
+	struct dirent *entry;
+	DIR *d = opendir(all);
+	int rc = 0;
+
+	while (rc == 0 && d != NULL && (entry = readdir(d)) != NULL) {
+		char *one = xasprintf("%s/%s", all, entry->d_name);
+
+		if (entry->d_name[0] != '.' && is_stillborn(one)) {
+			*any = true;
+			rc = remove ? git_remove_tree(repo, one, e) : 0;
+		}
+		free(one);
+	}
+	if (d != NULL)
+		closedir(d);
+	return rc;
+}
+
+int
+git_admin_tidy(struct git *repo, struct err *e)
+{
+	char *all = xasprintf("%s/worktrees", repo->git_dir);
+	bool any = false;
+	int fd, rc = tidy(repo, all, false, &any, e);
+
+	if (rc == 0 && any) {
+		rc = git_lane_take(repo, &fd, e);
+		if (rc == 0) {
+			rc = tidy(repo, all, true, &any, e);
+			rmdir(all);
+			fd_close(&fd);
+		}
+	}
+	free(all);
+	return rc;
+}
+
 /* The folder that an administration is of. Fresh; NULL when it does not say. */
 static char *
 folder_of(const char *admin)

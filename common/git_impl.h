@@ -59,6 +59,9 @@ int git_real_path(const char *path, char **real, struct err *e);
 int git_admin_find(struct git *repo, const char *real, char **admin, struct err *e);
 /* False when git was killed while it made this worktree for us, or we were while we removed it. */
 bool git_admin_complete(const char *admin);
+/* Removes what a git of ours left that was killed before it had written down which worktree it makes: nobody
+ * would find that again. */
+int git_admin_tidy(struct git *repo, struct err *e);
 /* Makes administration for a folder that lost it; HEAD goes to branch, or to commit when branch is NULL. */
 int git_admin_make(
     struct git *repo, const char *real, const char *branch, const char *commit, char **admin, struct err *e);
@@ -89,5 +92,6 @@ char *git_admin_head(const char *admin);
 int git_resolve_if_any(struct git *g, const char *rev, char oid[GIT_OID_HEX], struct err *e);
 
 bool git_is_folder(const char *path); /* a folder, not a link to one */
+bool git_is_empty(const char *folder);
 
 #endif

@@ -34,7 +34,8 @@ find_folder(struct wip *w, const char *path, struct err *e)
 
 	if (rc == 0)
 		rc = git_admin_find(w->repo, real, &admin, e);
-	if (rc == 0 && git_is_folder(real)) {
+	/* An empty one without administration is what a git leaves that was killed at its very beginning. */
+	if (rc == 0 && git_is_folder(real) && (admin != NULL || !git_is_empty(real))) {
 		w->has_folder = true;
 		if (admin == NULL) {
 			strcpy(any, w->tip);

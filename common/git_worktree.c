@@ -14,6 +14,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -64,6 +65,20 @@ run_rm(struct git *g, const char *const *argv, struct err *e)
 	return rc;
 }
 
+bool
+git_is_empty(const char *folder)
+{
+	struct dirent *entry;
+	DIR *d = opendir(folder);
+	bool empty = true;
+
+	while (d != NULL && empty && (entry = readdir(d)) != NULL)
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	if (d != NULL)
+		closedir(d);
+	return empty;
+}
+
 int
 git_remove_tree(struct git *g, const char *path, struct err *e)
 {
@@ -93,20 +108,26 @@ drop_mark(const char *admin)
 
 /*
  * Removes the administration. The lane is held meanwhile: a git of a killed role may still be writing there,
- * and it has the lane. The last one takes the folder worktrees with it, as git does.
+ * and it has the lane. It is renamed first: a kill between two files of it would leave what says nothing of
+ * its worktree, and so is never found again. The last one takes the folder worktrees with it, as git does.
  */
 static int
 remove_admin(struct git *g, const char *admin, struct err *e)
 {
-	char *all = xasprintf("%s/worktrees", g->git_dir);
+	char *all = xasprintf("%s/worktrees", g->git_dir), *trash = xasprintf("%s/orch-trash", g->git_dir);
 	int fd, rc = git_lane_take(g, &fd, e);
 
 	if (rc == 0) {
-		rc = git_remove_tree(g, admin, e);
+		rc = git_remove_tree(g, trash, e); /* of one that was killed here */
+		if (rc == 0 && rename(admin, trash) < 0 && errno != ENOENT)
+			rc = err_sys(e, -errno, "cannot remove %s", admin);
 		rmdir(all);
+		if (rc == 0)
+			rc = git_remove_tree(g, trash, e);
 		fd_close(&fd);
 	}
 	free(all);
+	free(trash);
 	return rc;
 }
 
@@ -213,20 +234,6 @@ adopt(struct git *g, const char *real, const char *branch, const char *commit, c
 	return rc;
 }
 
-static bool
-is_empty(const char *folder)
-{
-	struct dirent *entry;
-	DIR *d = opendir(folder);
-	bool empty = true;
-
-	while (d != NULL && empty && (entry = readdir(d)) != NULL)
-		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-	if (d != NULL)
-		closedir(d);
-	return empty;
-}
-
 int
 git_worktree_add(struct git *g, const char *path, const char *branch, const char *commit, struct err *e)
 {
@@ -247,12 +254,14 @@ git_worktree_add(struct git *g, const char *path, const char *branch, const char
 		rc = git_admin_repair(real, admin, NULL, e);
 		goto out;
 	}
-	if (admin == NULL && folder && !is_empty(real)) {
+	if (admin == NULL && folder && !git_is_empty(real)) {
 		rc = adopt(g, real, branch, commit, &admin, e);
 		goto out;
 	}
 	if (admin != NULL)
 		rc = remove_half_made(g, real, admin, e);
+	if (rc == 0)
+		rc = git_admin_tidy(g, e);
 	if (rc == 0)
 		rc = add_fresh(g, real, branch, commit, e);
 out:
@@ -318,6 +327,8 @@ git_worktree_remove(struct git *g, const char *path, struct err *e)
 		rc = remove_admins_below(g, real, e);
 	if (rc == 0 && admin != NULL)
 		rc = remove_admin(g, admin, e);
+	if (rc == 0)
+		rc = git_admin_tidy(g, e);
 	free(real);
 	free(admin);
 	return rc;

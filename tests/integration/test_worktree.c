@@ -376,6 +376,49 @@ a_filter_that_cannot_run_is_explained(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, testrepo_setup, testrepo_teardown)
 
+/*
+ * git writes the lock first, makes the folder, and only then says in the administration where it is. Killed
+ * in between, it left an administration that nobody found again, and an empty folder that passed for one in
+ * which everything had been deleted.
+ */
+static void
+git_killed_at_its_beginning(void **state)
+{
+	struct testrepo *t = *state;
+	char *path = testrepo_path(t, "wt/a"), *list;
+	bool saved = true;
+
+	testrepo_write(t, "repo/.git/worktrees/a/locked", "orch\n");
+	testrepo_write(t, "wt/a/x", "");
+	rm(t, "wt/a/x");
+	ok(t, git_save_wip(&t->git, path, "1-em1-w1", BRANCH, &saved, NULL, &t->e));
+	assert_false(saved);
+	ok(t, add(t, "a", BRANCH));
+	assert_head(t, "wt/a", BRANCH);
+	assert_clean(t, "wt/a");
+	ok(t, git_worktree_remove(&t->git, path, &t->e));
+	list = testrepo_git(t, NULL, "worktree", "list", "--porcelain", NULL);
+	assert_null(strstr(list, "wt/a"));
+	assert_false(testrepo_exists(t, "repo/.git/worktrees"));
+	free(list);
+	free(path);
+}
+
+/* The next removal takes along what a killed one left. */
+static void
+killed_while_removing_the_administration(void **state)
+{
+	struct testrepo *t = *state;
+	char *path = testrepo_path(t, "wt/a");
+
+	testrepo_write(t, "repo/.git/orch-trash/HEAD", "x\n");
+	ok(t, add(t, "a", BRANCH));
+	ok(t, git_worktree_remove(&t->git, path, &t->e));
+	assert_false(testrepo_exists(t, "repo/.git/orch-trash"));
+	assert_false(testrepo_exists(t, "repo/.git/worktrees"));
+	free(path);
+}
+
 int
 main(void)
 {
@@ -389,6 +432,8 @@ main(void)
 	    TEST(four_at_once_all_succeed),
 	    TEST(exact_is_exact),
 	    TEST(removed_is_gone),
+	    TEST(git_killed_at_its_beginning),
+	    TEST(killed_while_removing_the_administration),
 	    TEST(repositories_of_every_kind),
 	    TEST(a_filter_that_cannot_run_is_explained),
 	};
