@@ -300,7 +300,10 @@ enum proto_who {
 	F(str, state, REQ, NAME_MAX_BYTES)                                                         \
 	F(str, branch, OPT, REF_MAX)
 
-/* issue: its number, or NULL for a text. base: the commit that --check resolved. */
+/*
+ * issue: its number, or NULL for a text. base: the commit that --check resolved. again: when an unfinished run
+ * of the same issue, or of the same title and body without one, is there, that one goes on instead.
+ */
 #define MSG_RUN_SUBMIT_FIELDS(F)                                                                   \
 	F(str, issue, OPT, 32)                                                                     \
 	F(str, title, REQ, TEXT_MAX)                                                               \
@@ -308,11 +311,13 @@ enum proto_who {
 	F(str, base_branch, OPT, REF_MAX)                                                          \
 	F(str, base, REQ, 64)                                                                      \
 	F(str, plan_json, OPT, PLAN_MAX)                                                           \
-	F(str, options_json, REQ, OPTIONS_MAX)
+	F(str, options_json, REQ, OPTIONS_MAX)                                                     \
+	F(bool, again, OPT, 0)
 
 #define MSG_RUN_ACCEPTED_FIELDS(F)                                                                 \
 	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
-	F(u64, ahead, OPT, 0) /* runs queued before it */
+	F(u64, ahead, OPT, 0) /* runs queued before it */                                          \
+	F(bool, again, OPT, 0) /* it was there already */
 
 /*
  * Answer: DAEMON_INFO, then per run RUN_INFO and its TASK_INFOs, then END. run NULL: the active

@@ -165,12 +165,10 @@ static int
 on_run_submit(struct client *c, const struct msg *m, struct err *e)
 {
 	struct msg answer = {.id = MSG_RUN_ACCEPTED, .request = m->request};
-	struct run *r;
-	int rc = submit_run(c->d, &m->run_submit, &c->keys, &r, &answer.run_accepted.ahead, e);
+	int rc = submit_run(c->d, &m->run_submit, &c->keys, &answer.run_accepted, e);
 
 	if (rc < 0)
 		return rc;
-	answer.run_accepted.run = r->id;
 	peer_send(c->peer, &answer, NULL);
 	return 0;
 }

@@ -133,8 +133,8 @@ void secrets_changed(struct daemon *d);
 char *secrets_why(const struct run *r);
 
 /* submit.c: new runs. */
-/* keys: taken over when the run is accepted; none: the agents' own login. */
-int submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *keys, struct run **out,
-    uint64_t *ahead, struct err *e);
+/* keys: taken over when the run is accepted; none: the agents' own login. answer points into the run. */
+int submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *keys,
+    struct msg_run_accepted *answer, struct err *e);
 
 #endif

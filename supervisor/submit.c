@@ -1,4 +1,7 @@
-/* submit: a new run: its id, its row and its director's task. One run per issue at a time. */
+/*
+ * submit: a new run: its id, its row and its director's task. One run per issue at a time; a container that
+ * is started again with what it was started with before goes on with the run that it left.
+ */
 #include "supervisor/daemon.h"
 
 #include "common/alloc.h"
@@ -54,14 +57,56 @@ check(struct daemon *d, const struct msg_run_submit *m, uint64_t *ahead, struct 
 	return 0;
 }
 
-int
-submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *keys, struct run **out,
-    uint64_t *ahead, struct err *e)
+/* One that is being cancelled is as good as ended. */
+static struct run *
+find_same(struct daemon *d, const struct msg_run_submit *m)
 {
 	struct run *r;
-	struct task *t;
-	int rc = check(d, m, ahead, e);
 
+	TAILQ_FOREACH (r, &d->runs, entry) {
+		if (run_state_ended(run_state(r)) || r->cancelled)
+			continue;
+		if (m->issue != NULL || r->issue != NULL) {
+			if (m->issue != NULL && r->issue != NULL && strcmp(m->issue, r->issue) == 0)
+				return r;
+		} else if (strcmp(m->title, r->title) == 0 && strcmp(m->body, r->body) == 0) {
+			return r;
+		}
+	}
+	return NULL;
+}
+
+static void
+go_on_with(struct daemon *d, struct run *r, struct configs *keys, struct msg_run_accepted *answer)
+{
+	struct run *o;
+
+	if (r->stopped)
+		effect_resume_run(d, r);
+	if (keys->count > 0)
+		secrets_give(d, r, keys);
+	answer->run = r->id;
+	answer->again = true;
+	TAILQ_FOREACH (o, &d->runs, entry) {
+		if (o == r)
+			break;
+		answer->ahead += !o->stopped && !run_state_ended(run_state(o));
+	}
+}
+
+int
+submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *keys,
+    struct msg_run_accepted *answer, struct err *e)
+{
+	struct run *r = m->again && !d->stopping ? find_same(d, m) : NULL;
+	struct task *t;
+	int rc;
+
+	if (r != NULL) {
+		go_on_with(d, r, keys, answer);
+		return 0;
+	}
+	rc = check(d, m, &answer->ahead, e);
 	if (rc < 0)
 		return rc;
 	r = run_new();
@@ -102,6 +147,6 @@ submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *key
 	effect_mark_run(d, r);
 	if (keys->count > 0)
 		secrets_give(d, r, keys);
-	*out = r;
+	answer->run = r->id;
 	return 0;
 }

@@ -21,6 +21,7 @@ struct submission {
 	char *plan;
 	char run[128];
 	uint64_t ahead;
+	bool again;
 };
 
 static void
@@ -74,6 +75,7 @@ on_accepted(void *arg, const struct msg *m)
 		return;
 	snprintf(s->run, sizeof(s->run), "%s", m->run_accepted.run);
 	s->ahead = m->run_accepted.ahead;
+	s->again = m->run_accepted.again;
 }
 
 static int
@@ -92,6 +94,7 @@ submit(struct submission *s, struct ctl *c)
 	m.run_submit.base_branch = s->check.base_branch;
 	m.run_submit.plan_json = s->plan;
 	m.run_submit.options_json = s->options;
+	m.run_submit.again = ctl_is_front(); /* a container that was started again */
 	rc = ctl_ask(c, &m, on_accepted, s);
 	if (rc != CTL_OK || s->run[0] != '\0')
 		return rc;
@@ -109,6 +112,8 @@ announce(const struct submission *s)
 		    "run %s: %s (queued behind %llu)", s->run, s->issue.title, (unsigned long long)s->ahead);
 	else
 		ctl_say("run %s: %s", s->run, s->issue.title);
+	if (s->again)
+		ctl_say("it is there already and goes on, with the options that it began with");
 }
 
 int

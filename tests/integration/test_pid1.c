@@ -1,7 +1,8 @@
 /*
  * orchd run as PID 1, as in a container: in a PID namespace of its own (unshare(1)), it serves its run and
- * exits with the run's result, reaps strangers without ending them, and lands the run when it is asked to
- * stop. Skipped, loudly, where no namespace can be made.
+ * exits with the run's result, reaps strangers without ending them, lands the run when it is asked to stop,
+ * and goes on with it when it is started again with the same arguments. Skipped, loudly, where no namespace
+ * can be made.
  */
 #include "common/alloc.h"
 #include "common/clock.h"
@@ -10,8 +11,8 @@
 #include "tests/helper/lib/e2e.h"
 #include "tests/helper/lib/test.h"
 
-#include <ctype.h>
-#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,10 @@ begin(struct e2e *e, const char *more)
 	const char *argv[] = {
 	    "--pid", "--fork", "--mount-proc", "--kill-child", program, "run", "-m", "Build it", more, NULL};
 
-	e2e_remember(e);
+	if (e->before == NULL)
+		e2e_remember(e);
+	if (e->run.out != NULL)
+		ctlrun_clear(&e->run);
 	ctlrun_program(&e->run, e->repo, UNSHARE, e->repo->top, false, argv, NULL, NULL);
 	e->running = true;
 	free(program);
@@ -93,7 +97,7 @@ test_wrong_usage(void **state)
 	assert_int_equal(e2e_end(e), 2);
 }
 
-/* docker stop: work is saved, all leave in time, and the next orchd goes on with the run. */
+/* docker stop: work is saved, and all leave in time. */
 static void
 stop_by(struct e2e *e, int sig, int status)
 {
@@ -107,21 +111,33 @@ stop_by(struct e2e *e, int sig, int status)
 	assert_int_equal(e2e_end(e), status);
 	assert_true(clock_now_ms() - began < GRACE_MS);
 	e2e_touch(e, "go");
-	e2e_follow(e); /* starts one, outside */
-	e2e_await(e, "m1", "state", "complete");
-	e2e_assert_shows(e, "m1", "a/one.txt", "one");
 }
 
+/* docker start: the same arguments and the same state folder are the same run, and it comes to its end. */
 static void
-test_term_lands_the_run(void **state)
+test_term_and_again(void **state)
 {
-	stop_by(*state, SIGTERM, 128 + SIGTERM);
+	struct e2e *e = *state;
+	struct ctlrun r;
+
+	stop_by(e, SIGTERM, 128 + SIGTERM);
+	begin(e, NULL);
+	assert_int_equal(e2e_end(e), 0);
+	assert_non_null(strstr(e->run.err, "goes on"));
+	assert_int_equal(e2e_ctl(e, &r, "status", "m2", NULL), 1);
+	ctlrun_clear(&r);
+	e2e_assert_shows(e, "m1", "a/one.txt", "one");
 }
 
 static void
 test_interrupt_lands_the_run(void **state)
 {
-	stop_by(*state, SIGINT, 128 + SIGINT);
+	struct e2e *e = *state;
+
+	stop_by(e, SIGINT, 128 + SIGINT);
+	e2e_follow(e); /* starts one, outside */
+	e2e_await(e, "m1", "state", "complete");
+	e2e_assert_shows(e, "m1", "a/one.txt", "one");
 }
 
 /* Of the namespace whose first process is init: how many are zombies, and is there one of that name? */
@@ -164,13 +180,89 @@ enter(struct e2e *e, pid_t init, const char *command)
 	free(pid);
 }
 
+/* Waits until the namespace's first process has exactly that many children, dead ones too, or at least. */
 static void
-test_strangers_are_reaped_and_left_alone(void **state)
+await_children(struct e2e *e, pid_t init, int count, bool exactly)
+{
+	int64_t deadline = clock_now_ms() + GRACE_MS;
+	bool never = false;
+
+	for (;;) {
+		pid_t *pids;
+		int n = proc_children(init, &pids);
+
+		assert_true(n >= 0);
+		free(pids);
+		if (exactly ? n == count : n >= count)
+			return;
+		if (clock_now_ms() >= deadline)
+			fail_msg("%d children, not %d", n, count);
+		loop_wait(&e->repo->loop, &never, clock_now_ms() + 1);
+	}
+}
+
+/* In the namespace: a process whose children all live until the pipe is closed, and that is gone before. */
+static void
+orphan(pid_t init, int wait_fd)
+{
+	char *path = xasprintf("/proc/%d/ns/pid", (int)init), c;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), status;
+	pid_t pid = fd < 0 || setns(fd, CLONE_NEWPID) < 0 ? -1 : fork();
+
+	if (pid < 0)
+		_exit(1);
+	if (pid == 0) {
+		for (int i = 0; i < ORPHANS; i++) {
+			pid = fork();
+			if (pid == 0)
+				_exit(read(wait_fd, &c, 1) == 0 ? 0 : 1);
+			if (pid < 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	_exit(waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 1);
+}
+
+static void
+test_orphans_that_die_at_once(void **state)
+{
+	struct e2e *e = *state;
+	int hold[2], status, before;
+	int64_t began;
+	pid_t init, pid, *pids;
+
+	write_scripts(e);
+	begin(e, NULL);
+	e2e_await_file(e, "at-work");
+	init = init_pid(e);
+	before = proc_children(init, &pids);
+	free(pids);
+	assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(hold[1]);
+		orphan(init, hold[0]);
+	}
+	close(hold[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	await_children(e, init, before + ORPHANS, false);
+	began = clock_now_ms();
+	close(hold[1]);
+	await_children(e, init, before, true);
+	print_message("%d orphans that died at once were reaped in %lld ms\n", ORPHANS,
+	    (long long)(clock_now_ms() - began));
+	e2e_touch(e, "go");
+	assert_int_equal(e2e_end(e), 0);
+}
+
+static void
+test_strangers_are_left_alone(void **state)
 {
 	struct e2e *e = *state;
 	int64_t deadline = clock_now_ms() + GRACE_MS;
 	pid_t init, stranger = 0, worker;
-	char *orphans = xasprintf("i=0; while [ $i -lt %d ]; do (: &) ; i=$((i+1)); done", ORPHANS);
 	bool never = false;
 
 	write_scripts(e);
@@ -179,7 +271,6 @@ test_strangers_are_reaped_and_left_alone(void **state)
 	init = init_pid(e);
 	enter(
 	    e, init, "setsid -w sh -c 'sleep 600 </dev/null >/dev/null 2>&1 &'"); /* not of nsenter's group */
-	enter(e, init, orphans);
 	while (count_zombies(init, "sleep", &stranger) > 0 || stranger == 0) {
 		assert_true(clock_now_ms() < deadline);
 		loop_wait(&e->repo->loop, &never, clock_now_ms() + 2);
@@ -193,7 +284,38 @@ test_strangers_are_reaped_and_left_alone(void **state)
 	e2e_touch(e, "go");
 	assert_int_equal(e2e_end(e), 0);
 	e2e_await_gone(e, stranger); /* with the namespace */
-	free(orphans);
+}
+
+/*
+ * What would end an ordinary process does nothing to a first process without a handler for it, not even KILL
+ * from inside; and it must not: everything would go with it. A role that is killed is started again.
+ */
+static void
+test_what_does_not_end_it(void **state)
+{
+	static const int signals[] = {SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGHUP, SIGVTALRM};
+	static const char *const roles[] = {"orch-director", "orch-em", "orch-worker"};
+	struct e2e *e = *state;
+	pid_t init, role;
+
+	write_scripts(e);
+	begin(e, NULL);
+	e2e_await_file(e, "at-work");
+	init = init_pid(e);
+	enter(e, init, "kill -KILL 1; kill -QUIT 1; kill -USR1 1; kill -ALRM 1");
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		assert_int_equal(kill(init, signals[i]), 0);
+	e2e_unlink(e, "at-work");
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		role = 0;
+		count_zombies(init, roles[i], &role);
+		assert_int_not_equal(role, 0);
+		assert_int_equal(kill(role, SIGKILL), 0);
+	}
+	e2e_await_file(e, "at-work");
+	e2e_touch(e, "go");
+	assert_int_equal(e2e_end(e), 0);
+	e2e_assert_shows(e, "m1", "a/one.txt", "one");
 }
 
 static bool
@@ -217,9 +339,11 @@ main(void)
 	    T(test_result_is_the_exit_status),
 	    T(test_failure_is_the_exit_status),
 	    T(test_wrong_usage),
-	    T(test_term_lands_the_run),
+	    T(test_term_and_again),
 	    T(test_interrupt_lands_the_run),
-	    T(test_strangers_are_reaped_and_left_alone),
+	    T(test_strangers_are_left_alone),
+	    T(test_orphans_that_die_at_once),
+	    T(test_what_does_not_end_it),
 	};
 
 	if (!can_unshare()) {
