@@ -50,10 +50,15 @@ dial(struct orchd *o)
 	return fd;
 }
 
+/* orchd may have closed already for what was said before; what a test expects of that it asks by hearing to the end. */
 static void
 say(int fd, const void *data, size_t size)
 {
-	assert_int_equal(send(fd, data, size, MSG_NOSIGNAL), (ssize_t)size);
+	ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+
+	if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
+		return;
+	assert_int_equal(sent, (ssize_t)size);
 }
 
 static void
