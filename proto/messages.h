@@ -106,7 +106,25 @@ enum proto_who {
 	M(55, PROBED, probed, WHO_ORCHD, WHO_CTL)                                                  \
 	M(56, ROLE_PROBE, role_probe, WHO_ORCHD, WHO_ROLE)                                         \
 	M(57, ROLE_PROBED, role_probed, WHO_ROLE, WHO_ORCHD)                                       \
-	M(58, KEYS, keys, WHO_CTL, WHO_ORCHD)
+	M(58, KEYS, keys, WHO_CTL, WHO_ORCHD)                                                      \
+	/* The gateway. One that survived its orchd tells the next one what it holds; GW_READY ends */ \
+	/* that. */                                                                                \
+	M(60, GW_KEYS, gw_keys, WHO_ORCHD, WHO_GATEWAY)                                            \
+	M(61, GW_READY, gw_ready, WHO_GATEWAY, WHO_ORCHD)                                          \
+	M(62, GW_TOKEN_ADD, gw_token_add, WHO_ORCHD, WHO_GATEWAY)                                  \
+	M(63, GW_TOKEN_DEL, gw_token_del, WHO_ORCHD, WHO_GATEWAY)                                  \
+	M(64, GW_BUDGET, gw_budget, WHO_ORCHD, WHO_GATEWAY)                                        \
+	M(65, GW_NOTE, gw_note, WHO_GATEWAY, WHO_ORCHD)                                            \
+	M(66, GW_USAGE, gw_usage, WHO_GATEWAY, WHO_ORCHD)                                          \
+	M(67, GW_KEY_STATE, gw_key_state, WHO_GATEWAY, WHO_ORCHD)                                  \
+	/* What the gateway saw of the agent of a role's own task. */                              \
+	M(68, SEEN, seen, WHO_ORCHD, WHO_ROLE)                                                     \
+	/* orchctl keys. Answer: a KEY_INFO per row, END. */                                       \
+	M(70, KEY_LIST, key_list, WHO_CTL, WHO_ORCHD)                                              \
+	M(71, KEY_INFO, key_info, WHO_ORCHD, WHO_CTL)                                              \
+	M(72, GW_HAS_KEYS, gw_has_keys, WHO_GATEWAY, WHO_ORCHD)                                    \
+	M(73, GW_HAS_TOKEN, gw_has_token, WHO_GATEWAY, WHO_ORCHD)                                  \
+	M(74, GW_KEY_KNOWN, gw_key_known, WHO_ORCHD, WHO_GATEWAY)
 
 /* F(kind, name, REQ or OPT, max bytes of str and blob). An absent OPT is 0, false or NULL. */
 
@@ -468,6 +486,107 @@ enum proto_who {
 	F(u64, pid, REQ, 0)
 #define MSG_ROLE_PROBE_FIELDS(F) MSG_PROBE_FIELDS(F)
 #define MSG_ROLE_PROBED_FIELDS(F) MSG_PROBED_FIELDS(F)
+
+/* The keys of a run; absent: that run has none any more. current: they are the ones to use. */
+#define MSG_GW_KEYS_FIELDS(F)                                                                      \
+	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
+	F(secret, configs_json, OPT, KEYS_MAX + 1)                                                 \
+	F(bool, current, OPT, 0)
+#define MSG_GW_HAS_KEYS_FIELDS(F) MSG_GW_KEYS_FIELDS(F)
+
+/* All that it holds has been told; it serves agents on this port of 127.0.0.1. */
+#define MSG_GW_READY_FIELDS(F) F(u64, port, REQ, 0)
+
+/* An attempt begins; a task has one token at a time. DEL: it has ended. */
+#define MSG_GW_TOKEN_ADD_FIELDS(F)                                                                 \
+	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
+	F(u64, attempt, REQ, 0)                                                                    \
+	F(secret, token, REQ, 64)
+#define MSG_GW_HAS_TOKEN_FIELDS(F) MSG_GW_TOKEN_ADD_FIELDS(F)
+#define MSG_GW_TOKEN_DEL_FIELDS(F) F(str, task, REQ, NAME_MAX_BYTES)
+
+/*
+ * What a run or a task, with all below it, may use, and has used; max 0: no limit. A gateway that counts for
+ * target already keeps its own count.
+ */
+#define MSG_GW_BUDGET_FIELDS(F)                                                                    \
+	F(str, target, REQ, NAME_MAX_BYTES)                                                        \
+	F(u64, max_uusd, OPT, 0)                                                                   \
+	F(u64, max_tokens, OPT, 0)                                                                 \
+	F(u64, used_uusd, OPT, 0)                                                                  \
+	F(u64, used_tokens, OPT, 0)
+
+/*
+ * For the history. kind: "key" (its state changed), "switch", "wait", "limited" (no key until then), "cut",
+ * "refused", "budget", "retry". task absent: it concerns all. until: of a wait.
+ */
+#define MSG_GW_NOTE_FIELDS(F)                                                                      \
+	F(str, task, OPT, NAME_MAX_BYTES)                                                          \
+	F(str, kind, REQ, 32)                                                                      \
+	F(str, text, REQ, TEXT_MAX)                                                                \
+	F(u64, until, OPT, 0)
+
+/* One request of an attempt, when it is over; acknowledged once durable. Cache tokens are not part of input. */
+#define MSG_GW_USAGE_FIELDS(F)                                                                     \
+	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
+	F(u64, attempt, OPT, 0)                                                                    \
+	F(str, key, OPT, NAME_MAX_BYTES)                                                           \
+	F(str, model, OPT, NAME_MAX_BYTES)                                                         \
+	F(u64, status, OPT, 0)                                                                     \
+	F(u64, input, OPT, 0)                                                                      \
+	F(u64, output, OPT, 0)                                                                     \
+	F(u64, cache_read, OPT, 0)                                                                 \
+	F(u64, cache_write, OPT, 0)                                                                \
+	F(u64, cost_uusd, OPT, 0)                                                                  \
+	F(bool, known, OPT, 0) /* the answer said some numbers */                                  \
+	F(bool, floor, OPT, 0) /* it cost at least this */                                         \
+	F(bool, unpriced, OPT, 0) /* no price is known for its model */                            \
+	F(u64, ms, OPT, 0)                                                                         \
+	F(u64, waited_ms, OPT, 0) /* of these, for a key */                                        \
+	F(u64, sent, OPT, 0)      /* how often it went upstream */                                 \
+	F(str, request_id, OPT, NAME_MAX_BYTES)                                                    \
+	F(str, why, OPT, TEXT_MAX)
+
+/*
+ * What is known of a key: a row per benched model family, else one. first and last: of all keys, which are
+ * told again whenever something changed. GW_KEY_KNOWN: what an earlier gateway knew, ahead of GW_KEYS.
+ */
+#define MSG_GW_KEY_STATE_FIELDS(F)                                                                 \
+	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
+	F(str, name, REQ, NAME_MAX_BYTES)                                                          \
+	F(str, endpoint, OPT, 4096)                                                                \
+	F(str, organisation, OPT, NAME_MAX_BYTES)                                                  \
+	F(str, state, REQ, 32)                                                                     \
+	F(str, family, OPT, NAME_MAX_BYTES) /* benched: of these models, "*" for all */            \
+	F(u64, until, OPT, 0)               /* 0: for good, or not known */                        \
+	F(u64, since, OPT, 0)                                                                      \
+	F(str, why, OPT, TEXT_MAX)                                                                 \
+	F(u64, in_flight, OPT, 0)                                                                  \
+	F(u64, limit, OPT, 0)                                                                      \
+	F(u64, requests, OPT, 0)                                                                   \
+	F(u64, tokens_in, OPT, 0)                                                                  \
+	F(u64, tokens_out, OPT, 0)                                                                 \
+	F(u64, cost_uusd, OPT, 0)                                                                  \
+	F(bool, shared, OPT, 0) /* another key is of the same organisation: their limits are one */ \
+	F(bool, first, OPT, 0)                                                                     \
+	F(bool, last, OPT, 0)
+#define MSG_GW_KEY_KNOWN_FIELDS(F)                                                                 \
+	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
+	F(str, name, REQ, NAME_MAX_BYTES)                                                          \
+	F(str, state, REQ, 32)                                                                     \
+	F(str, family, OPT, NAME_MAX_BYTES)                                                        \
+	F(u64, until, OPT, 0)                                                                      \
+	F(str, why, OPT, TEXT_MAX)
+
+/* kind, text, until: as in GW_NOTE. */
+#define MSG_SEEN_FIELDS(F)                                                                         \
+	F(str, kind, REQ, 32)                                                                      \
+	F(str, text, REQ, TEXT_MAX)                                                                \
+	F(u64, until, OPT, 0)
+
+/* run NULL: the current one. */
+#define MSG_KEY_LIST_FIELDS(F) F(str, run, OPT, NAME_MAX_BYTES)
+#define MSG_KEY_INFO_FIELDS(F) MSG_GW_KEY_STATE_FIELDS(F)
 
 /* What the macros make of it. */
 

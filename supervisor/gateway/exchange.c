@@ -327,7 +327,7 @@ give(struct exchange *ex, enum upstream_end end, const char *text)
 		give_whole(ex);
 	} else if (ex->passing) {
 		snprintf(ex->why, sizeof(ex->why), "cut in mid-answer: %s", text);
-		gateway_note(ex->g, ex, "key %s: %s", ex->key_name, ex->why);
+		gateway_note(ex->g, ex, "cut", -1, "key %s: %s", ex->key_name, ex->why);
 		front_cut(ex);
 	} else {
 		snprintf(ex->why, sizeof(ex->why), "%s", text);
@@ -347,16 +347,17 @@ on_end(void *arg, enum upstream_end end, const char *text)
 	ex->up = NULL;
 	keys_report(ex->g->keys, &ex->t, ex->model, &o, gateway_now(), &r);
 	if (r.note[0] != '\0')
-		gateway_note(ex->g, NULL, "%s", r.note);
+		gateway_note(ex->g, NULL, "key", -1, "%s", r.note);
 	gateway_kick(ex->g);
 	if (!r.retry) {
 		give(ex, end, text);
 		return;
 	}
 	if (o.end == KEYS_END_HTTP)
-		gateway_note(ex->g, ex, "key %s answered %d: another try", ex->key_name, o.status);
+		gateway_note(
+		    ex->g, ex, "retry", -1, "key %s answered %d: another try", ex->key_name, o.status);
 	else
-		gateway_note(ex->g, ex, "key %s: %s: another try", ex->key_name, text);
+		gateway_note(ex->g, ex, "retry", -1, "key %s: %s: another try", ex->key_name, text);
 	ex->waiting = true;
 	exchange_step(ex);
 }
@@ -371,7 +372,8 @@ send_request(struct exchange *ex, const struct keys_pick *pick)
 	char *url = xasprintf("%s%s", ep->base, ex->uri);
 
 	if (pick->from != 0)
-		gateway_note(ex->g, ex, "switches from key %s to key %s", ex->seat->key_name, ep->name);
+		gateway_note(
+		    ex->g, ex, "switch", -1, "switches from key %s to key %s", ex->seat->key_name, ep->name);
 	snprintf(ex->seat->key_name, sizeof(ex->seat->key_name), "%s", ep->name);
 	snprintf(ex->key_name, sizeof(ex->key_name), "%s", ep->name);
 	forget_answer(ex);
@@ -395,7 +397,8 @@ answer_lack(struct exchange *ex, const struct keys_pick *pick)
 
 	snprintf(ex->why, sizeof(ex->why), "%s", pick->why);
 	snprintf(text, sizeof(text), "orch: %s", pick->why);
-	gateway_note(ex->g, ex, "no key can serve it: %s", pick->why);
+	gateway_note(ex->g, ex, pick->lack == KEYS_LACK_ACCESS ? "refused" : "limited", pick->until_ms,
+	    "no key can serve it: %s", pick->why);
 	switch (pick->lack) {
 	case KEYS_LACK_NONE:
 	case KEYS_LACK_QUOTA:
@@ -419,7 +422,7 @@ wait_for_key(struct exchange *ex, const struct keys_pick *pick)
 	struct timeval tv = {.tv_sec = ms > 0 ? ms / 1000 : 0, .tv_usec = ms > 0 ? ms % 1000 * 1000 : 0};
 
 	if (!ex->told)
-		gateway_note(ex->g, ex, "waits: %s", pick->why);
+		gateway_note(ex->g, ex, "wait", pick->until_ms, "waits: %s", pick->why);
 	ex->told = true;
 	event_add(ex->again, &tv);
 }

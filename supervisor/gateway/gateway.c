@@ -20,15 +20,21 @@ gateway_now(void)
 }
 
 void
-gateway_note(struct gateway *g, const struct exchange *ex, const char *fmt, ...)
+gateway_note(
+    struct gateway *g, const struct exchange *ex, const char *kind, int64_t until_ms, const char *fmt, ...)
 {
+	struct keys_now now = gateway_now();
 	char text[512];
+	struct gateway_event ev = {.task = ex == NULL ? "" : ex->seat->task,
+	    .kind = kind,
+	    .text = text,
+	    .until_wall_ms = until_ms < 0 ? 0 : now.wall_ms + until_ms - now.ms};
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	g->hooks.note(g->hooks.arg, ex == NULL ? "" : ex->seat->task, text);
+	g->hooks.note(g->hooks.arg, &ev);
 }
 
 const struct endpoint *

@@ -31,10 +31,16 @@ struct gateway_record {
 	const char *why; /* what went wrong, a sentence; "" when nothing did */
 };
 
+/* What became of a request, or of a key: as in GW_NOTE (proto/messages.h). */
+struct gateway_event {
+	const char *task;      /* "" for what concerns all */
+	const char *kind;      /* "key", "switch", "wait", "limited", "cut", "refused", "budget", "retry" */
+	const char *text;      /* a sentence */
+	int64_t until_wall_ms; /* "wait", "limited": 0 when that is not known */
+};
+
 struct gateway_hooks {
-	/* A key's state changed, an attempt had to switch, a request waits or was cut: a sentence. task: ""
-	 * for what concerns all. */
-	void (*note)(void *arg, const char *task, const char *text);
+	void (*note)(void *arg, const struct gateway_event *ev);
 	void (*done)(void *arg, const struct gateway_record *r);
 	void *arg;
 };

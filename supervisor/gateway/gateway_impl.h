@@ -77,8 +77,9 @@ struct exchange {
 };
 
 struct keys_now gateway_now(void);
-void gateway_note(struct gateway *g, const struct exchange *ex, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+/* until_ms: as pick's; -1: none. */
+void gateway_note(struct gateway *g, const struct exchange *ex, const char *kind, int64_t until_ms,
+    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 const struct endpoint *gateway_endpoint(const struct gateway *g, uint32_t key);
 void gateway_kick(struct gateway *g);
 

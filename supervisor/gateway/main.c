@@ -108,10 +108,10 @@ read_config(struct program *p, struct err *e)
 }
 
 static void
-on_note(void *arg, const char *task, const char *text)
+on_note(void *arg, const struct gateway_event *ev)
 {
 	(void)arg;
-	log_info("%s%s%s", task, task[0] == '\0' ? "" : ": ", text);
+	log_info("%s%s%s", ev->task, ev->task[0] == '\0' ? "" : ": ", ev->text);
 }
 
 static void

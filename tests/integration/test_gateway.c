@@ -48,12 +48,12 @@ static struct {
 } done;
 
 static void
-on_note(void *arg, const char *task, const char *text)
+on_note(void *arg, const struct gateway_event *ev)
 {
 	size_t n = strlen(notes);
 
 	(void)arg;
-	snprintf(notes + n, sizeof(notes) - n, "%s%s%s\n", task, task[0] == '\0' ? "" : ": ", text);
+	snprintf(notes + n, sizeof(notes) - n, "%s%s%s\n", ev->task, ev->task[0] == '\0' ? "" : ": ", ev->text);
 }
 
 static void
