@@ -33,10 +33,11 @@ bool git_lock_held(const char *path);
 /*
  * Deleting a ref takes packed-refs.lock, which says nothing of whose it is, and stays when git is killed. So
  * we write down that we are about to; the fresh path goes to git_delete_end(). NULL when it cannot be
- * written: the deletion may go on, and a kill then needs a person.
+ * written: the deletion may go on, and a kill then needs a person. rc: how the deletion ended; when git had to
+ * be killed, what was written stays, as a dead process's.
  */
 char *git_delete_begin(struct git *g);
-void git_delete_end(char *note);
+void git_delete_end(struct git *g, char *note, int rc);
 /* Takes the lane in this process, for work on files without git. The caller closes *fd. */
 int git_lane_take(struct git *g, int *fd, struct err *e);
 

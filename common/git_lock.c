@@ -145,32 +145,75 @@ is_dead_note(const char *name)
 
 	if (sscanf(name, DELETE_NOTE "%d-%llu", &pid, &started) != 2)
 		return false;
-	return proc_start_time((pid_t)pid, &now) < 0 || now != started;
+	return pid == 0 || proc_start_time((pid_t)pid, &now) < 0 || now != started;
 }
 
-/*
- * Looks at the notes of the dead. True when one was written before the lock at time made; the others, and all
- * when made is 0, are removed.
- */
-static bool
-dead_deleter(const struct git *g, time_t made)
+/* Calls fn with the name and time of each note of the dead until it returns false. */
+static void
+each_dead_note(
+    const struct git *g, bool (*fn)(int dir, const char *name, time_t written, void *arg), void *arg)
 {
 	DIR *d = opendir(g->git_dir);
 	struct dirent *entry;
 	struct stat st;
-	bool found = false;
 
-	while (d != NULL && (entry = readdir(d)) != NULL) {
-		if (!is_dead_note(entry->d_name) || fstatat(dirfd(d), entry->d_name, &st, 0) < 0)
-			continue;
-		if (made != 0 && st.st_mtime <= made)
-			found = true;
-		else
-			unlinkat(dirfd(d), entry->d_name, 0);
-	}
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		if (is_dead_note(entry->d_name) && fstatat(dirfd(d), entry->d_name, &st, 0) == 0 &&
+		    !fn(dirfd(d), entry->d_name, st.st_mtime, arg))
+			break;
 	if (d != NULL)
 		closedir(d);
-	return found;
+}
+
+struct deletion {
+	time_t made; /* the lock */
+	bool found;
+};
+
+static bool
+came_before(int dir, const char *name, time_t written, void *arg)
+{
+	struct deletion *k = arg;
+
+	(void)dir;
+	(void)name;
+	k->found = written <= k->made;
+	return !k->found;
+}
+
+/* Did somebody write that he was about to delete, before the lock was made, and die? */
+static bool
+dead_deleter(const struct git *g, time_t made)
+{
+	struct deletion k = {.made = made};
+
+	each_dead_note(g, came_before, &k);
+	return k.found;
+}
+
+static bool
+drop_note(int dir, const char *name, time_t written, void *arg)
+{
+	(void)written;
+	(void)arg;
+	unlinkat(dir, name, 0);
+	return true;
+}
+
+/*
+ * Notes of the dead say nothing any more when there is no lock. But a git may outlive its role by a moment,
+ * and make the lock then: only who has the lane knows that there is none.
+ */
+static void
+drop_dead_notes(const struct git *g, const char *lock)
+{
+	char *path = xasprintf("%s/" GIT_LANE_FILE, g->git_dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && access(lock, F_OK) < 0)
+		each_dead_note(g, drop_note, NULL);
+	fd_close(&fd);
+	free(path);
 }
 
 static bool
@@ -190,8 +233,7 @@ git_delete_begin(struct git *g)
 	uint64_t started = 0;
 	int fd;
 
-	if (access(lock, F_OK) < 0)
-		dead_deleter(g, 0);
+	drop_dead_notes(g, lock);
 	free(lock);
 	proc_start_time(getpid(), &started);
 	path = xasprintf("%s/" DELETE_NOTE "%d-%llu", g->git_dir, (int)getpid(), (unsigned long long)started);
@@ -205,10 +247,17 @@ git_delete_begin(struct git *g)
 }
 
 void
-git_delete_end(char *note)
+git_delete_end(struct git *g, char *note, int rc)
 {
-	if (note != NULL)
+	char *lock = xasprintf("%s/packed-refs.lock", g->git_dir);
+	char *dead = xasprintf("%s/" DELETE_NOTE "0-%d", g->git_dir, (int)getpid());
+
+	if (note != NULL && rc < 0 && rc != -EBUSY && access(lock, F_OK) == 0)
+		rename(note, dead);
+	else if (note != NULL)
 		unlink(note);
+	free(lock);
+	free(dead);
 	free(note);
 }
 

@@ -164,7 +164,7 @@ git_update_ref(
 	argv[n] = NULL;
 	note = new_oid == NULL ? git_delete_begin(g) : NULL;
 	rc = git_runv(g, GIT_LANE, NULL, &words, argv, NULL, NULL, 0);
-	git_delete_end(note);
+	git_delete_end(g, note, rc);
 	if (rc == -EIO && old_oid != NULL && is_stale(words.msg))
 		return err_set(e, -ESTALE, "%s has been moved by someone else: %s", ref, words.msg);
 	if (rc < 0)

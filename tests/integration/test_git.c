@@ -3,10 +3,12 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/fd.h"
 #include "common/git.h"
 #include "common/json.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -297,6 +299,62 @@ a_killed_deletion_blocks_nobody(void **state)
 	free(note);
 }
 
+/* Stands for git while it deletes: has its lock, and does not end. */
+static void
+install_slow_git(struct testrepo *t)
+{
+	char *dir = testrepo_path(t, "slow"), *git = testrepo_path(t, "slow/git");
+
+	assert_int_equal(fd_mkdirs(dir, 0700), 0);
+	testrepo_write(t, git, "#!/bin/sh\n: >packed-refs.lock\nexec sleep 1000\n");
+	assert_int_equal(chmod(git, 0700), 0);
+	free(dir);
+	free(git);
+}
+
+static void
+stop_when_locked(evutil_socket_t fd, short what, void *arg)
+{
+	struct testrepo *t = arg;
+
+	(void)fd;
+	(void)what;
+	if (testrepo_exists(t, "repo/.git/packed-refs.lock"))
+		loop_stop(&t->loop, 0);
+}
+
+/*
+ * A role that was asked to stop while it deleted a branch killed its git, and lived on to take its note away:
+ * the lock stayed for ever, every EM after it waited 10 s for it and gave up, and the run never ended.
+ */
+static void
+an_interrupted_deletion_blocks_nobody(void **state)
+{
+	struct testrepo *t = *state;
+	const struct timeval every = {.tv_usec = 5000};
+	char a[GIT_OID_HEX], *path = xstrdup(getenv("PATH")), *slow = testrepo_path(t, "slow");
+	char *with_slow = xasprintf("%s:%s", slow, path);
+	struct event *look = event_new(t->loop.base, -1, EV_PERSIST, stop_when_locked, t);
+
+	install_slow_git(t);
+	ok(t, git_resolve(&t->git, "main", a, &t->e));
+	ok(t, git_update_branch(&t->git, "cco/1", a, "", &t->e));
+	setenv("PATH", with_slow, 1);
+	event_add(look, &every);
+	assert_int_equal(git_update_branch(&t->git, "cco/1", NULL, NULL, &t->e), -ECANCELED);
+	event_free(look);
+	setenv("PATH", path, 1);
+	t->loop.stop = false;
+	assert_true(testrepo_exists(t, "repo/.git/packed-refs.lock"));
+	ok(t, git_update_branch(&t->git, "cco/1", NULL, NULL, &t->e));
+	assert_false(testrepo_exists(t, "repo/.git/packed-refs.lock"));
+	ok(t, git_update_branch(&t->git, "cco/1", a, "", &t->e));
+	ok(t, git_update_branch(&t->git, "cco/1", NULL, NULL, &t->e));
+	free(with_slow);
+	free(slow);
+	free(path);
+}
+
 /* As root in a container, on a checkout that belongs to the user outside of it, and no safe.directory at all.
  */
 static void
@@ -343,6 +401,7 @@ main(void)
 	    TEST(a_lock_of_others_is_waited_for_and_named),
 	    TEST(a_lock_of_ours_that_someone_holds_stays),
 	    TEST(a_killed_deletion_blocks_nobody),
+	    TEST(an_interrupted_deletion_blocks_nobody),
 	    TEST(works_where_the_owner_is_someone_else),
 	    TEST(a_stop_interrupts),
 	};
