@@ -162,6 +162,7 @@ on_tail_text(struct ctlrun *r, void *arg)
 	struct e2e *e = arg;
 	const char *at = r->out + e->tail_read, *end;
 
+	e->news |= r->done; /* or nobody asks the next orchd */
 	for (; (end = strchr(at, '\n')) != NULL; at = end + 1) {
 		json_t *ev = json_loadb(at, (size_t)(end - at), 0, NULL);
 
