@@ -189,9 +189,12 @@ proc_become_subreaper(void)
 	return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? -errno : 0;
 }
 
-/* Parents are stopped by their death before their children are listed again, so the walk ends. */
+/*
+ * Kills pid and all below it. parent: whose list named it. A pid whose parent is somebody else by now is left
+ * to the next walk: it fell back to us, or it is another process of that number. Returns how many were alive.
+ */
 static int
-kill_subtree(pid_t pid)
+kill_subtree(pid_t pid, pid_t parent)
 {
 	pid_t *pids = NULL;
 	struct stat_fields f;
@@ -199,24 +202,46 @@ kill_subtree(pid_t pid)
 
 	n = proc_children(pid, &pids);
 	if (read_stat(pid, &f) == 0 && !is_dead(f.state)) {
-		kill(pid, SIGKILL);
+		if (f.ppid == parent)
+			kill(pid, SIGKILL);
 		alive++;
 	}
 	for (int i = 0; i < n; i++)
-		alive += kill_subtree(pids[i]);
+		alive += kill_subtree(pids[i], pid);
 	free(pids);
 	return alive;
 }
 
+/* Whether our list of children is what it was: it loses entries by our own reaping alone, so a new one, which
+ * comes last, makes it longer. */
+static bool
+has_grown(int before)
+{
+	pid_t *pids = NULL;
+	int n = proc_children(getpid(), &pids);
+
+	free(pids);
+	return n > before;
+}
+
+/*
+ * A walk that found nobody alive may have missed the child of a parent that died in it: not yet ours when our
+ * list was read, no longer the parent's when that one's was. The dead hand nothing on any more, so it is over
+ * when nobody has been added since.
+ */
 int
 proc_kill_descendants(bool (*keep)(void *arg, pid_t pid), void *arg)
 {
-	pid_t *pids = NULL;
-	int n = proc_children(getpid(), &pids), alive = 0;
+	pid_t *pids, self = getpid();
+	int n, alive = 0;
 
-	for (int i = 0; i < n; i++)
-		if (keep == NULL || !keep(arg, pids[i]))
-			alive += kill_subtree(pids[i]);
-	free(pids);
+	do {
+		pids = NULL;
+		n = proc_children(self, &pids);
+		for (int i = 0; i < n; i++)
+			if (keep == NULL || !keep(arg, pids[i]))
+				alive += kill_subtree(pids[i], self);
+		free(pids);
+	} while (alive == 0 && has_grown(n));
 	return alive;
 }
