@@ -10,11 +10,22 @@
 #include "common/json.h"
 
 #include <curl/curl.h>
-#include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+static void
+settle(struct exchange *ex, const struct gateway_record *r)
+{
+	const struct usage *u = &r->usage;
+	struct amount cost = {r->cost_nusd, u->input + u->output + u->cache_read + u->cache_write},
+		      *dearest = &ex->seat->dearest;
+
+	dearest->nusd = cost.nusd > dearest->nusd ? cost.nusd : dearest->nusd;
+	dearest->tokens = cost.tokens > dearest->tokens ? cost.tokens : dearest->tokens;
+	budgets_settle(ex->g->budgets, ex->seat->task, ex->reserved, cost);
+}
 
 static void
 tell(struct exchange *ex)
@@ -33,8 +44,13 @@ tell(struct exchange *ex)
 	    .bytes_in = ex->body_size,
 	    .bytes_out = ex->bytes_out,
 	    .why = ex->why};
+	const struct price *price;
 
 	usage_reader_end(&ex->usage, &r.usage);
+	price = prices_find(&ex->g->prices, r.usage.model[0] != '\0' ? r.usage.model : ex->model);
+	r.priced = price != NULL;
+	r.cost_nusd = prices_cost(price, &r.usage);
+	settle(ex, &r);
 	ex->g->hooks.done(ex->g->hooks.arg, &r);
 }
 
@@ -56,119 +72,6 @@ finish(struct exchange *ex)
 	free(ex->sent_body);
 	free(ex);
 	gateway_kick(g);
-}
-
-/* Sending it. */
-
-static bool
-is_listed(const char *list, const char *name)
-{
-	size_t n = strlen(name);
-
-	while (list != NULL && *list != '\0') {
-		size_t item;
-
-		list += strspn(list, ", \t");
-		item = strcspn(list, ", \t");
-		if (item == n && strncasecmp(list, name, n) == 0)
-			return true;
-		list += item;
-	}
-	return false;
-}
-
-static bool
-is_header_name(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if (*s <= ' ' || *s > '~' || strchr("\"(),/:;<=>?@[\\]{}", *s) != NULL)
-			return false;
-	return true;
-}
-
-/* Whose login it is, what belongs to one connection, and what would hide the answer from the usage reader. */
-static bool
-is_dropped(const char *name, const char *connection)
-{
-	static const char *const names[] = {"x-api-key", "authorization", "host", "content-length",
-	    "accept-encoding", "expect", "connection", "keep-alive", "proxy-authorization",
-	    "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", NULL};
-
-	for (size_t i = 0; names[i] != NULL; i++)
-		if (strcasecmp(names[i], name) == 0)
-			return true;
-	return is_listed(connection, name) || !is_header_name(name);
-}
-
-static struct curl_slist *
-add_header(struct curl_slist *list, const char *name, const char *value)
-{
-	char *line = value[0] == '\0' ? xasprintf("%s;", name) : xasprintf("%s: %s", name, value);
-	struct curl_slist *longer = curl_slist_append(list, line);
-
-	configs_wipe_free(line);
-	return longer;
-}
-
-static struct curl_slist *
-make_headers(const struct exchange *ex, const struct endpoint *ep)
-{
-	const struct evkeyvalq *in = evhttp_request_get_input_headers(ex->req);
-	const char *connection = evhttp_find_header(in, "Connection");
-	static const char *const added_by_curl[] = {"Accept", "Content-Type", "Expect", NULL};
-	struct curl_slist *list = NULL;
-	const struct evkeyval *h;
-
-	TAILQ_FOREACH (h, in, next)
-		if (!is_dropped(h->key, connection))
-			list = add_header(list, h->key, h->value);
-	for (size_t i = 0; added_by_curl[i] != NULL; i++)
-		if (evhttp_find_header(in, added_by_curl[i]) == NULL ||
-		    strcmp(added_by_curl[i], "Expect") == 0) {
-			char *line = xasprintf("%s:", added_by_curl[i]);
-
-			list = curl_slist_append(list, line);
-			free(line);
-		}
-	if (ep->api_key != NULL)
-		list = add_header(list, "x-api-key", ep->api_key);
-	if (ep->bearer != NULL) {
-		char *value = xasprintf("Bearer %s", ep->bearer);
-
-		list = add_header(list, "Authorization", value);
-		configs_wipe_free(value);
-	}
-	return list;
-}
-
-/* The body with the configuration's model in place of its own; *size is set. NULL: it goes as it is. */
-static char *
-make_body(const struct exchange *ex, const char *model, size_t *size)
-{
-	struct evbuffer *b;
-	json_t *j;
-	char *name, *out;
-	size_t at = 0;
-
-	*size = ex->body_size;
-	if (model == NULL || ex->place_count == 0)
-		return NULL;
-	b = evbuffer_new();
-	j = json_string(model);
-	name = json_text(j);
-	for (unsigned i = 0; i < ex->place_count; i++) {
-		evbuffer_add(b, ex->body + at, ex->places[i].offset - at);
-		evbuffer_add(b, name, strlen(name));
-		at = ex->places[i].offset + ex->places[i].size;
-	}
-	evbuffer_add(b, ex->body + at, ex->body_size - at);
-	*size = evbuffer_get_length(b);
-	out = xmalloc(*size + 1);
-	evbuffer_remove(b, out, *size);
-	evbuffer_free(b);
-	json_decref(j);
-	free(name);
-	return out;
 }
 
 static void
@@ -349,6 +252,7 @@ on_end(void *arg, enum upstream_end end, const char *text)
 	if (r.note[0] != '\0')
 		gateway_note(ex->g, NULL, "key", -1, "%s", r.note);
 	gateway_kick(ex->g);
+	probes_plan(ex->g);
 	if (!r.retry) {
 		give(ex, end, text);
 		return;
@@ -367,7 +271,7 @@ static const struct upstream_handlers handlers = {on_header, on_head, on_body, o
 static void
 send_request(struct exchange *ex, const struct keys_pick *pick)
 {
-	const struct endpoint *ep = gateway_endpoint(ex->g, pick->key);
+	const struct origin *ep = gateway_origin(ex->g, pick->key);
 	struct upstream_request r = {.method = ex->method, .idle_ms = UPSTREAM_IDLE_MS};
 	char *url = xasprintf("%s%s", ep->base, ex->uri);
 
@@ -378,10 +282,12 @@ send_request(struct exchange *ex, const struct keys_pick *pick)
 	snprintf(ex->key_name, sizeof(ex->key_name), "%s", ep->name);
 	forget_answer(ex);
 	r.url = url;
-	r.headers = make_headers(ex, ep);
-	r.first_byte_ms = ep->first_byte_ms;
+	r.headers = outgoing_headers(ex, ep);
+	r.ca_file = ep->ca_file;
+	r.proxy = ep->proxy;
+	r.first_byte_ms = ex->stream || ex->body == NULL ? ep->first_byte_ms : ep->whole_answer_ms;
 	if (ex->body != NULL) {
-		ex->sent_body = make_body(ex, ep->model, &r.size);
+		ex->sent_body = outgoing_body(ex, ep->model, &r.size);
 		r.body = ex->sent_body != NULL ? ex->sent_body : ex->body;
 	}
 	ex->sent++;
@@ -416,36 +322,83 @@ answer_lack(struct exchange *ex, const struct keys_pick *pick)
 }
 
 static void
-wait_for_key(struct exchange *ex, const struct keys_pick *pick)
+wait_for(struct exchange *ex, int64_t until_ms, const char *why)
 {
-	int64_t ms = pick->until_ms - clock_now_ms();
+	int64_t now = clock_now_ms(), ms = until_ms - now;
 	struct timeval tv = {.tv_sec = ms > 0 ? ms / 1000 : 0, .tv_usec = ms > 0 ? ms % 1000 * 1000 : 0};
 
+	ex->waiting = true;
+	ex->since_ms = now;
 	if (!ex->told)
-		gateway_note(ex->g, ex, "wait", pick->until_ms, "waits: %s", pick->why);
+		gateway_note(ex->g, ex, "wait", until_ms, "waits: %s", why);
 	ex->told = true;
 	event_add(ex->again, &tv);
+}
+
+/* The CLI ends at once, and says why, on a 402; on a 400 after six requests, on a 401 after three minutes. */
+static void
+answer_spent(struct exchange *ex, const char *why)
+{
+	char text[320];
+
+	snprintf(ex->why, sizeof(ex->why), "%s", why);
+	snprintf(text, sizeof(text), "orch: %s", why);
+	gateway_note(ex->g, ex, "budget", -1, "%s", why);
+	front_error(ex, 402, "billing_error", -1, true, text);
+	finish(ex);
+}
+
+/*
+ * Is there money for it? What it may cost is reserved: as much as the dearest request of its attempt so far
+ * cost, or a guess for its first. When what others have reserved is all that is left, it waits for them.
+ */
+static bool
+is_affordable(struct exchange *ex)
+{
+	struct gateway *g = ex->g;
+	char why[256];
+
+	if (ex->out || strcmp(ex->path, "/v1/messages") != 0)
+		return true;
+	switch (budgets_check(g->budgets, ex->seat->task, why, sizeof(why))) {
+	case BUDGETS_FREE:
+		break;
+	case BUDGETS_FULL:
+		if (ex->waited_ms < KEYS_WAIT_MS) {
+			wait_for(ex, clock_now_ms() + KEYS_WAIT_MS - ex->waited_ms, why);
+			return false;
+		}
+		/* fall through */
+	case BUDGETS_SPENT:
+		answer_spent(ex, why);
+		return false;
+	}
+	ex->out = true;
+	ex->reserved = ex->seat->dearest;
+	if (ex->reserved.nusd == 0)
+		ex->reserved.nusd = prices_guess(prices_find(&g->prices, ex->model), ex->body_size);
+	budgets_reserve(g->budgets, ex->seat->task, ex->reserved);
+	return true;
 }
 
 void
 exchange_step(struct exchange *ex)
 {
 	struct keys_pick pick;
-	int64_t begun = clock_now_ms();
 
 	if (ex->since_ms != 0)
-		ex->waited_ms += begun - ex->since_ms;
+		ex->waited_ms += clock_now_ms() - ex->since_ms;
 	ex->since_ms = 0;
 	event_del(ex->again);
+	if (!is_affordable(ex))
+		return;
 	switch (keys_pick(ex->g->keys, &ex->seat->seat, &ex->t, ex->model, gateway_now(), &pick)) {
 	case KEYS_GO:
 		ex->waiting = false;
 		send_request(ex, &pick);
 		break;
 	case KEYS_WAIT:
-		ex->waiting = true;
-		ex->since_ms = begun;
-		wait_for_key(ex, &pick);
+		wait_for(ex, pick.until_ms, pick.why);
 		break;
 	case KEYS_ANSWER:
 		ex->waiting = false;

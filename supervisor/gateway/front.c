@@ -301,14 +301,17 @@ find_seat(const struct gateway *g, struct evhttp_request *req)
 	return seat;
 }
 
+enum { BODY_MODEL, BODY_STREAM };
+
 static void
 on_member(void *arg, size_t which, uint64_t offset, const char *value, size_t size)
 {
 	struct exchange *ex = arg;
 	json_t *j = json_loadb(value, size, JSON_DECODE_ANY, NULL);
 
-	(void)which;
-	if (json_is_string(j) && ex->place_count < GATEWAY_MODELS_MAX) {
+	if (which == BODY_STREAM)
+		ex->stream = json_is_true(j);
+	else if (json_is_string(j) && ex->place_count < GATEWAY_MODELS_MAX) {
 		snprintf(ex->model, sizeof(ex->model), "%s", json_string_value(j));
 		ex->places[ex->place_count++] = (struct model_place){offset, size};
 	}
@@ -318,7 +321,7 @@ on_member(void *arg, size_t which, uint64_t offset, const char *value, size_t si
 static void
 read_body(struct exchange *ex)
 {
-	static const char *const names[] = {"model", NULL};
+	static const char *const names[] = {"model", "stream", NULL};
 	struct evbuffer *in = evhttp_request_get_input_buffer(ex->req);
 	struct members m;
 

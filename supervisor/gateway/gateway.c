@@ -37,12 +37,12 @@ gateway_note(
 	g->hooks.note(g->hooks.arg, &ev);
 }
 
-const struct endpoint *
-gateway_endpoint(const struct gateway *g, uint32_t key)
+const struct origin *
+gateway_origin(const struct gateway *g, uint32_t key)
 {
 	for (size_t i = 0; i < g->configs.count; i++)
-		if (g->endpoints[i].key == key)
-			return &g->endpoints[i];
+		if (g->origins[i].key == key)
+			return &g->origins[i];
 	return NULL;
 }
 
@@ -78,8 +78,12 @@ gateway_new(struct event_base *base, const struct gateway_hooks *hooks)
 	g->keys = keys_new();
 	g->tokens = tokens_new();
 	g->upstreams = upstreams_new(base);
+	g->budgets = budgets_new();
+	prices_init(&g->prices);
 	g->kick = evtimer_new(base, on_kick, g);
+	g->probe_timer = evtimer_new(base, probes_on_timer, g);
 	TAILQ_INIT(&g->exchanges);
+	TAILQ_INIT(&g->probes);
 	if (front_start(g) < 0) {
 		gateway_free(g);
 		return NULL;
@@ -91,9 +95,9 @@ static void
 clear_configs(struct gateway *g)
 {
 	for (size_t i = 0; i < g->configs.count; i++)
-		endpoint_clear(&g->endpoints[i]);
-	free(g->endpoints);
-	g->endpoints = NULL;
+		origin_clear(&g->origins[i]);
+	free(g->origins);
+	g->origins = NULL;
 	configs_clear(&g->configs);
 }
 
@@ -104,12 +108,16 @@ gateway_free(struct gateway *g)
 		return;
 	while (!TAILQ_EMPTY(&g->exchanges))
 		exchange_abort(TAILQ_FIRST(&g->exchanges), "the gateway ends");
+	probes_cancel(g);
 	if (g->http != NULL)
 		evhttp_free(g->http);
 	upstreams_free(g->upstreams);
 	event_free(g->kick);
+	event_free(g->probe_timer);
 	tokens_free(g->tokens);
 	keys_free(g->keys);
+	budgets_free(g->budgets);
+	prices_clear(&g->prices);
 	clear_configs(g);
 	free(g);
 }
@@ -119,21 +127,23 @@ gateway_take_configs(struct gateway *g, struct configs *c)
 {
 	struct keys_spec *specs = xcalloc(c->count, sizeof(*specs));
 
+	probes_cancel(g);
 	clear_configs(g);
 	g->configs = *c;
 	memset(c, 0, sizeof(*c));
-	g->endpoints = xcalloc(g->configs.count, sizeof(*g->endpoints));
+	g->origins = xcalloc(g->configs.count, sizeof(*g->origins));
 	for (size_t i = 0; i < g->configs.count; i++) {
-		struct endpoint *ep = &g->endpoints[i];
+		struct origin *ep = &g->origins[i];
 
-		endpoint_init(ep, &g->configs.v[i]);
+		origin_init(ep, &g->configs.v[i]);
 		specs[i] = (struct keys_spec){.name = ep->name, .model = ep->model, .identity = ep->identity};
 	}
 	keys_load(g->keys, specs, g->configs.count);
 	for (size_t i = 0; i < g->configs.count; i++)
-		g->endpoints[i].key = keys_id(g->keys, i);
+		g->origins[i].key = keys_id(g->keys, i);
 	free(specs);
 	gateway_kick(g);
+	probes_plan(g);
 }
 
 int
@@ -160,6 +170,29 @@ gateway_dismiss(struct gateway *g, const char *token)
 			exchange_abort(ex, "its attempt has ended");
 	}
 	return tokens_remove(g->tokens, token, g->keys);
+}
+
+void
+gateway_take_prices(struct gateway *g, struct prices *p)
+{
+	prices_clear(&g->prices);
+	g->prices = *p;
+	memset(p, 0, sizeof(*p));
+}
+
+void
+gateway_probe(struct gateway *g)
+{
+	probes_start_all(g);
+}
+
+int
+gateway_set_budget(struct gateway *g, const char *task, struct amount limit, struct amount spent)
+{
+	int rc = budgets_set(g->budgets, task, limit, spent);
+
+	gateway_kick(g);
+	return rc;
 }
 
 struct keys *

@@ -8,10 +8,13 @@
 
 #include "common/configs.h"
 #include "common/err.h"
+#include "supervisor/gateway/budgets.h"
 #include "supervisor/gateway/keys.h"
+#include "supervisor/gateway/prices.h"
 #include "supervisor/gateway/tokens.h"
 #include "supervisor/gateway/usage.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct event_base;
@@ -28,7 +31,9 @@ struct gateway_record {
 	unsigned sent;         /* how often it went upstream */
 	uint64_t bytes_in, bytes_out;
 	struct usage usage;
-	const char *why; /* what went wrong, a sentence; "" when nothing did */
+	uint64_t cost_nusd; /* of usage; a floor where that is one */
+	bool priced;        /* its model has a price; else cost is 0 */
+	const char *why;    /* what went wrong, a sentence; "" when nothing did */
 };
 
 /* What became of a request, or of a key: as in GW_NOTE (proto/messages.h). */
@@ -49,7 +54,8 @@ struct gateway *gateway_new(struct event_base *base, const struct gateway_hooks 
 /* Cuts what is under way. NULL is fine. */
 void gateway_free(struct gateway *g);
 
-/* Takes the configurations; *c is empty afterwards. Keys that were there before keep their state. */
+/* Takes the configurations; *c is empty afterwards. Keys that were there before keep their state. A
+ * gateway_probe should follow. */
 void gateway_take_configs(struct gateway *g, struct configs *c);
 /* Serves this listening socket; closes it in the end. 0 or -errno. */
 int gateway_listen(struct gateway *g, int fd);
@@ -57,6 +63,14 @@ int gateway_listen(struct gateway *g, int fd);
 /* An attempt begins (as tokens_add), and ends: its requests are cut, its token opens nothing more. */
 int gateway_admit(struct gateway *g, const char *token, const char *task, uint32_t attempt);
 int gateway_dismiss(struct gateway *g, const char *token);
+
+/* Looks at every endpoint without a key: name, connection, TLS, an answer within 5 s. One that does
+ * not answer is set aside, noted, and looked at again later, until it answers. */
+void gateway_probe(struct gateway *g);
+/* Prices from now on; *p is empty afterwards. Before, the built-in ones hold. */
+void gateway_take_prices(struct gateway *g, struct prices *p);
+/* What the task and those below it may spend (budgets_set). Beyond it requests are answered 402. */
+int gateway_set_budget(struct gateway *g, const char *task, struct amount limit, struct amount spent);
 
 /* Borrowed. */
 struct keys *gateway_keys(struct gateway *g);

@@ -5,7 +5,7 @@
 #ifndef ORCH_GATEWAY_GATEWAY_IMPL_H
 #define ORCH_GATEWAY_GATEWAY_IMPL_H
 
-#include "supervisor/gateway/endpoint.h"
+#include "supervisor/gateway/origin.h"
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/gateway/upstream.h"
 
@@ -18,7 +18,8 @@
 #define GATEWAY_BODY_MAX (33 << 20) /* of a request: the API's own limit is 32 MB */
 #define GATEWAY_HEAD_MAX (64 << 10)
 #define GATEWAY_ERROR_MAX (2 << 20) /* of an answer that is an error: held until it is clear who gets it */
-#define GATEWAY_MODELS_MAX 4        /* "model" members of one body */
+#define PROBES_MS 5000
+#define GATEWAY_MODELS_MAX 4 /* "model" members of one body */
 
 struct gateway {
 	struct event_base *base;
@@ -27,11 +28,15 @@ struct gateway {
 	struct upstreams *upstreams;
 	struct keys *keys;
 	struct tokens *tokens;
+	struct prices prices;
+	struct budgets *budgets;
 	struct configs configs;
-	struct endpoint *endpoints; /* one per configuration */
-	struct event *kick;         /* a key has room again: those that wait ask in their order */
+	struct origin *origins; /* one per configuration */
+	struct event *kick;     /* a key has room again: those that wait ask in their order */
 	unsigned busy;
 	TAILQ_HEAD(, exchange) exchanges;
+	TAILQ_HEAD(, probe) probes;
+	struct event *probe_timer;
 };
 
 /* Where the model's name stands in a request's body. */
@@ -50,13 +55,15 @@ struct exchange {
 	struct evbuffer_cb_entry *watch;
 	struct event *drained; /* the client has read: the answer goes on */
 	bool paused;
+	bool stream;                     /* it asks for one */
 	const char *method, *uri, *body; /* uri and body live as long as req; body NULL: none */
 	char path[128];                  /* of uri, for the record */
 	size_t body_size;
 	/* the choice of a key */
 	struct keys_try t;
-	struct event *again; /* ask keys once more */
-	bool waiting, told;
+	struct event *again;     /* ask keys once more */
+	bool waiting, told, out; /* out: sent, or done with: the budget lets it go on */
+	struct amount reserved;
 	char model[128];
 	struct model_place places[GATEWAY_MODELS_MAX];
 	unsigned place_count;
@@ -80,8 +87,15 @@ struct keys_now gateway_now(void);
 /* until_ms: as pick's; -1: none. */
 void gateway_note(struct gateway *g, const struct exchange *ex, const char *kind, int64_t until_ms,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-const struct endpoint *gateway_endpoint(const struct gateway *g, uint32_t key);
+const struct origin *gateway_origin(const struct gateway *g, uint32_t key);
 void gateway_kick(struct gateway *g);
+
+/* probes: of the endpoints. Planned anew whenever a key's state may have changed. */
+
+void probes_start_all(struct gateway *g);
+void probes_plan(struct gateway *g);
+void probes_on_timer(evutil_socket_t fd, short what, void *arg);
+void probes_cancel(struct gateway *g);
 
 /* front: the client's side. */
 
@@ -100,6 +114,12 @@ void front_give(struct exchange *ex, int status, struct evbuffer *body);
 /* Header of the answer to come; those of the connection itself are dropped. */
 void front_add_header(struct exchange *ex, const char *name, const char *value);
 void front_forget_headers(struct exchange *ex);
+
+/* outgoing: what goes to the endpoint. */
+
+struct curl_slist *outgoing_headers(const struct exchange *ex, const struct origin *to);
+/* The body with the configuration's model in place of its own; *size is set. NULL: it goes as it is. */
+char *outgoing_body(const struct exchange *ex, const char *model, size_t *size);
 
 /* exchange: begins with a request that was let in; ends by itself. */
 

@@ -5,6 +5,7 @@
 #include "supervisor/gateway/keys_impl.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,7 +254,7 @@ keys_heard(struct keys *k, uint32_t id, const char *organisation)
 	if (key == NULL)
 		return;
 	key->trial = false;
-	if (key->access == KEYS_UNREACHABLE)
+	if (key->access == KEYS_UNREACHABLE && !key->blocked)
 		key->access = KEYS_OK;
 	if (organisation[0] != '\0')
 		strlcpy(key->organisation, organisation, sizeof(key->organisation));
@@ -269,15 +270,48 @@ keys_leave(struct keys *k, struct keys_seat *seat)
 	seat->key = 0;
 }
 
+int64_t
+keys_probe_due(const struct keys *k, uint32_t id)
+{
+	const struct key *key = keys_find(k, id);
+
+	if (key == NULL || key->access != KEYS_UNREACHABLE || key->trial || key->blocked)
+		return -1;
+	return key->probe_ms;
+}
+
 void
-keys_probed(struct keys *k, uint32_t id, bool reachable, const char *why, struct keys_now now)
+keys_probing(struct keys *k, uint32_t id)
 {
 	struct key *key = keys_find(k, id);
 
-	if (reachable)
+	if (key != NULL && key->access == KEYS_UNREACHABLE)
+		key->trial = true;
+}
+
+void
+keys_probed(struct keys *k, uint32_t id, bool reachable, const char *why, struct keys_now now, char *note,
+    size_t size)
+{
+	struct key *key = keys_find(k, id);
+	enum keys_state before = key == NULL ? KEYS_OK : key->access;
+	char text[KEYS_WHY_MAX];
+
+	note[0] = '\0';
+	if (key == NULL)
+		return;
+	key->trial = false;
+	if (reachable) {
 		keys_heard(k, id, "");
-	else if (key != NULL)
-		key_unreachable(key, now, why);
+	} else {
+		snprintf(text, sizeof(text), "not reachable (%s)", why);
+		key_unreachable(key, now, text);
+	}
+	if (before == KEYS_OK && key->access == KEYS_UNREACHABLE)
+		snprintf(note, size, "key %s: %s: set aside, next look in %lld s", key->name, key->why,
+		    (long long)(key->probe_ms - now.ms) / 1000);
+	else if (before == KEYS_UNREACHABLE && key->access == KEYS_OK)
+		snprintf(note, size, "key %s: its endpoint answers again", key->name);
 }
 
 void

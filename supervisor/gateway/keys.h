@@ -135,8 +135,14 @@ void keys_report(struct keys *k, struct keys_try *t, const char *model, const st
 /* The attempt has ended. */
 void keys_leave(struct keys *k, struct keys_seat *seat);
 
-/* What a probe found out, and what an earlier gateway knew. */
-void keys_probed(struct keys *k, uint32_t key, bool reachable, const char *why, struct keys_now now);
+/* When a key that is not reachable is to be probed (ms); -1: it need not be, or something finds out already.
+ */
+int64_t keys_probe_due(const struct keys *k, uint32_t key);
+/* A probe begins: requests wait for it. And what it found out; note: what changed, or "". */
+void keys_probing(struct keys *k, uint32_t key);
+void keys_probed(struct keys *k, uint32_t key, bool reachable, const char *why, struct keys_now now,
+    char *note, size_t size);
+/* What an earlier gateway knew. */
 void keys_restore(struct keys *k, uint32_t key, enum keys_state state, const char *family, const char *why,
     int64_t until_wall_ms, struct keys_now now);
 

@@ -23,7 +23,8 @@ struct key {
 	int64_t probe_ms, delay_ms, since_wall_ms;
 	char why[KEYS_WHY_MAX];
 	unsigned faults;
-	bool trial; /* one request finds out whether it can be reached again */
+	bool trial;   /* one request, or a probe, finds out whether it can be reached again */
+	bool blocked; /* not reachable for requests, whatever probes say */
 	unsigned in_flight, seats;
 	double limit, target; /* in flight: now, and up to which it grows by one with each success */
 	int64_t slowed_ms;

@@ -107,6 +107,10 @@ mark(struct key *key, const struct keys_outcome *o, const char *family, enum kin
 	char why[KEYS_WHY_MAX], evidence[120];
 
 	say_evidence(evidence, sizeof(evidence), o);
+	if (key->blocked && o->end == KEYS_END_HTTP && kind != KIND_BLOCKED) {
+		key->blocked = false;
+		key->access = key->access == KEYS_UNREACHABLE ? KEYS_OK : key->access;
+	}
 	switch (kind) {
 	case KIND_FINE:
 		key->faults = 0;
@@ -130,6 +134,7 @@ mark(struct key *key, const struct keys_outcome *o, const char *family, enum kin
 		snprintf(why, sizeof(why),
 		    "something before the API refuses it, a firewall or proxy perhaps (%s)", evidence);
 		key_unreachable(key, now, why);
+		key->blocked = key->access == KEYS_UNREACHABLE;
 		break;
 	case KIND_LOST:
 		snprintf(why, sizeof(why), "not reachable (%s)", evidence);

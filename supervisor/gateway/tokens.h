@@ -5,6 +5,7 @@
 #ifndef ORCH_GATEWAY_TOKENS_H
 #define ORCH_GATEWAY_TOKENS_H
 
+#include "supervisor/gateway/budgets.h"
 #include "supervisor/gateway/keys.h"
 
 #include <stddef.h>
@@ -22,6 +23,7 @@ struct attempt_seat {
 	char key_name[33]; /* of the key that served it last, "" at first */
 	unsigned in_flight;
 	uint64_t requests;
+	struct amount dearest; /* what the dearest of them cost, and the longest */
 };
 
 struct tokens;

@@ -1,5 +1,5 @@
 /*
- * upstream: requests that stream, by curl on libevent (see upstream.h). Rules of libcurl that shape this
+ * upstream: curl's multi interface driven by libevent (see upstream.h). Rules of libcurl that shape this
  * file: POSTFIELDS is not copied; an easy handle must not be cleaned up within its own callbacks, so what a
  * callback decides is done when curl reports the end; a paused transfer has no low-speed limit, so the timers
  * are ours.
@@ -8,8 +8,8 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
-#include "common/http/multi.h"
 
+#include <curl/curl.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +17,9 @@
 #include <strings.h>
 
 struct upstreams {
-	struct http_multi *multi;
+	CURLM *multi;
 	struct event_base *base;
+	struct event *timer;
 };
 
 struct upstream {
@@ -46,7 +47,7 @@ set_timer(struct event *ev, int64_t ms)
 static void
 free_upstream(struct upstream *u)
 {
-	http_multi_remove(u->us->multi, u->easy);
+	curl_multi_remove_handle(u->us->multi, u->easy);
 	curl_easy_cleanup(u->easy);
 	curl_slist_free_all(u->headers);
 	event_free(u->timer);
@@ -91,14 +92,78 @@ judge(const struct upstream *u, CURLcode rc)
 }
 
 static void
-on_done(void *private, CURLcode rc)
+reap(struct upstreams *us)
 {
-	struct upstream *u = private;
+	CURLMsg *msg;
+	int left;
 
-	if (u->head_too_long)
-		finish(u, UPSTREAM_BROKEN, "its headers have no end");
+	while ((msg = curl_multi_info_read(us->multi, &left)) != NULL) {
+		CURLcode rc = msg->data.result;
+		struct upstream *u;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&u);
+		if (u->head_too_long)
+			finish(u, UPSTREAM_BROKEN, "its headers have no end");
+		else
+			finish(u, judge(u, rc), u->fault[0] != '\0' ? u->fault : curl_easy_strerror(rc));
+	}
+}
+
+static void
+on_socket_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct upstreams *us = arg;
+	int running, action = ((what & EV_READ) != 0 ? CURL_CSELECT_IN : 0) |
+			      ((what & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
+
+	curl_multi_socket_action(us->multi, fd, action, &running);
+	reap(us);
+}
+
+static void
+on_multi_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct upstreams *us = arg;
+	int running;
+
+	(void)fd;
+	(void)what;
+	curl_multi_socket_action(us->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	reap(us);
+}
+
+static int
+set_multi_timer(CURLM *multi, long ms, void *arg)
+{
+	struct upstreams *us = arg;
+
+	(void)multi;
+	if (ms < 0)
+		event_del(us->timer);
 	else
-		finish(u, judge(u, rc), u->fault[0] != '\0' ? u->fault : curl_easy_strerror(rc));
+		set_timer(us->timer, ms);
+	return 0;
+}
+
+static int
+watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
+{
+	struct upstreams *us = arg;
+	struct event *ev = socketp;
+	short events = (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
+
+	(void)easy;
+	if (ev != NULL)
+		event_free(ev);
+	ev = NULL;
+	if (what != CURL_POLL_REMOVE) {
+		ev = event_new(us->base, fd, events | EV_PERSIST, on_socket_event, us);
+		event_add(ev, NULL);
+	}
+	curl_multi_assign(us->multi, fd, ev);
+	return 0;
 }
 
 static void
@@ -156,7 +221,6 @@ on_header_line(char *line, size_t one, size_t size, void *arg)
 	(void)one;
 	if (u->headed)
 		return size;
-	heard(u);
 	u->head_size += size;
 	if (u->head_size > UPSTREAM_HEAD_MAX) {
 		u->head_too_long = true;
@@ -167,6 +231,7 @@ on_header_line(char *line, size_t one, size_t size, void *arg)
 		u->status = (int)status;
 	} else if (u->status >= 200 && (line[0] == '\r' || line[0] == '\n')) {
 		u->headed = true;
+		heard(u);
 		set_timer(u->timer, u->idle_ms);
 		u->h->on_head(u->arg, u->status);
 	} else if (u->status >= 200) {
@@ -228,6 +293,10 @@ set_options(struct upstream *u, const struct upstream_request *r)
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, u);
 	if (is_loopback(r->url))
 		curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
+	else if (r->proxy != NULL)
+		curl_easy_setopt(c, CURLOPT_PROXY, r->proxy);
+	if (r->ca_file != NULL)
+		curl_easy_setopt(c, CURLOPT_CAINFO, r->ca_file); /* Debian's CAPATH stays */
 	if (r->body != NULL) {
 		curl_easy_setopt(c, CURLOPT_POST, 1L);
 		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->size);
@@ -243,7 +312,12 @@ upstreams_new(struct event_base *base)
 	struct upstreams *us = xcalloc(1, sizeof(*us));
 
 	us->base = base;
-	us->multi = http_multi_new(base, on_done);
+	us->multi = curl_multi_init();
+	us->timer = evtimer_new(base, on_multi_timer, us);
+	curl_multi_setopt(us->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	curl_multi_setopt(us->multi, CURLMOPT_SOCKETDATA, us);
+	curl_multi_setopt(us->multi, CURLMOPT_TIMERFUNCTION, set_multi_timer);
+	curl_multi_setopt(us->multi, CURLMOPT_TIMERDATA, us);
 	return us;
 }
 
@@ -252,7 +326,8 @@ upstreams_free(struct upstreams *us)
 {
 	if (us == NULL)
 		return;
-	http_multi_free(us->multi);
+	curl_multi_cleanup(us->multi);
+	event_free(us->timer);
 	free(us);
 }
 
@@ -273,7 +348,7 @@ upstream_start(
 	heard(u);
 	set_options(u, r);
 	set_timer(u->timer, u->first_byte_ms);
-	http_multi_add(us->multi, u->easy);
+	curl_multi_add_handle(us->multi, u->easy);
 	return u;
 }
 

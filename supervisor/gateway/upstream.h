@@ -48,6 +48,8 @@ struct upstream_request {
 	struct curl_slist *headers; /* taken */
 	const char *body;           /* borrowed until the end; NULL: none */
 	size_t size;
+	const char *ca_file; /* of authorities trusted besides the system's; NULL: none */
+	const char *proxy;   /* NULL: what the environment says */
 	int64_t first_byte_ms, idle_ms;
 };
 

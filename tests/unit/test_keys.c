@@ -413,6 +413,27 @@ test_blocked_on_the_way(void **state)
 	report(&r, o);
 	assert_true(r.report.retry);
 	assert_string_equal(show(), "a unreachable\nb ok\n");
+	/* What lets a probe through need not let requests through: only one of them finds out, later each
+	 * time. */
+	load("a");
+	for (int64_t wait = KEYS_PROBE_MIN_MS; wait < KEYS_PROBE_MAX_MS; wait *= 2) {
+		char note[320];
+
+		assert_int_equal(keys_probe_due(k, keys_id(k, 0)), -1);
+		keys_probed(k, keys_id(k, 0), true, "", now(), note, sizeof(note));
+		assert_string_equal(show(), "a unreachable\n");
+		r = request(&seat, OPUS);
+		assert_int_not_equal(pick(&r), KEYS_GO);
+		ms += wait;
+		r = request(&seat, OPUS);
+		assert_int_equal(picked(&r), 0);
+		report(&r, o);
+	}
+	ms += KEYS_PROBE_MAX_MS;
+	r = request(&seat, OPUS);
+	assert_int_equal(picked(&r), 0);
+	fine(&r);
+	assert_string_equal(show(), "a ok\n");
 }
 
 static void
@@ -696,6 +717,7 @@ static void
 test_restored_evidence(void **state)
 {
 	struct keys_seat seat = {0};
+	char note[320];
 	struct request r = request(&seat, OPUS);
 
 	(void)state;
@@ -706,10 +728,42 @@ test_restored_evidence(void **state)
 	keys_restore(k, 12345, KEYS_REFUSED, "", "", 0, now());
 	assert_string_equal(show(), "a benched opus\nb refused\nc ok\n");
 	assert_int_equal(picked(&r), 2);
-	keys_probed(k, keys_id(k, 2), false, "DNS", now());
+	keys_probed(k, keys_id(k, 2), false, "DNS", now(), note, sizeof(note));
 	assert_string_equal(show(), "a benched opus\nb refused\nc unreachable\n");
-	keys_probed(k, keys_id(k, 2), true, "", now());
+	assert_string_equal(note, "key c: not reachable (DNS): set aside, next look in 5 s");
+	keys_probed(k, keys_id(k, 2), true, "", now(), note, sizeof(note));
 	assert_string_equal(show(), "a benched opus\nb refused\nc ok\n");
+	assert_string_equal(note, "key c: its endpoint answers again");
+}
+
+/* Set aside at the start of a run: probes come later each time; a request waits for one that is under way. */
+static void
+test_probes(void **state)
+{
+	struct keys_seat seat = {0};
+	struct request r = request(&seat, OPUS);
+	int64_t wait = KEYS_PROBE_MIN_MS;
+	char note[320];
+
+	(void)state;
+	load("a");
+	assert_int_equal(keys_probe_due(k, keys_id(k, 0)), -1);
+	for (int i = 0; i < 10; i++) {
+		keys_probed(k, keys_id(k, 0), false, "no route", now(), note, sizeof(note));
+		assert_int_equal(note[0] != '\0', i == 0); /* said once */
+		assert_int_equal(keys_probe_due(k, keys_id(k, 0)), ms + wait);
+		ms += wait;
+		keys_probing(k, keys_id(k, 0));
+		assert_int_equal(keys_probe_due(k, keys_id(k, 0)), -1);
+		assert_int_equal(pick(&r), KEYS_WAIT);
+		r = request(&seat, OPUS);
+		wait = wait * 2 < KEYS_PROBE_MAX_MS ? wait * 2 : KEYS_PROBE_MAX_MS;
+	}
+	keys_probed(k, keys_id(k, 0), true, "", now(), note, sizeof(note));
+	assert_string_equal(note, "key a: its endpoint answers again");
+	assert_int_equal(picked(&r), 0);
+	keys_probed(k, 12345, true, "", now(), note, sizeof(note));
+	assert_string_equal(note, "");
 }
 
 /* More families than marks: the key forgets the one that is over first, and nothing breaks. */
@@ -744,7 +798,7 @@ main(void)
 	    T(test_unreachable_and_back), T(test_trial_given_up), T(test_faults),
 	    T(test_begun_is_never_repeated), T(test_concurrency), T(test_ramp_after_switch),
 	    T(test_organisations), T(test_model_of_the_configuration), T(test_load_keeps_what_is_the_same),
-	    T(test_restored_evidence), T(test_many_families)};
+	    T(test_restored_evidence), T(test_probes), T(test_many_families)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
