@@ -80,6 +80,7 @@ forget_answer(struct exchange *ex)
 	ex->status = 0;
 	ex->headed = ex->passing = false;
 	ex->form = USAGE_NONE;
+	ex->framings = 0;
 	ex->why[0] = '\0';
 	limits_init(&ex->limits);
 	if (ex->held != NULL)
@@ -102,6 +103,7 @@ on_header(void *arg, const char *name, size_t size_name, const char *value, size
 	limits_header(&ex->limits, name, size_name, value, size_value, clock_wall_ms());
 	if (strcasecmp(n, "content-type") == 0)
 		ex->form = usage_form_of(v);
+	ex->framings += strcasecmp(n, "content-length") == 0 || strcasecmp(n, "transfer-encoding") == 0;
 	front_add_header(ex, n, v);
 	free(n);
 	free(v);

@@ -55,10 +55,11 @@ on_complete(struct evhttp_request *req, void *arg)
 {
 	struct evhttp_connection *conn = evhttp_request_get_connection(req);
 	struct bufferevent *bev = conn == NULL ? NULL : evhttp_connection_get_bufferevent(conn);
+	struct gateway *g = arg;
 
-	(void)arg;
 	if (bev == NULL)
 		return;
+	conns_answered(g->conns, bev);
 	set_timeouts(bev, READ_S);
 	bufferevent_setwatermark(bev, EV_READ, 0, 0);
 }
@@ -116,7 +117,7 @@ attach(struct exchange *ex)
 	bufferevent_setwatermark(bev, EV_READ, 0, AHEAD_MAX);
 	set_timeouts(bev, 0);
 	bufferevent_enable(bev, EV_READ);
-	evhttp_request_set_on_complete_cb(ex->req, on_complete, NULL);
+	evhttp_request_set_on_complete_cb(ex->req, on_complete, ex->g);
 	evhttp_connection_set_closecb(ex->conn, on_close, ex);
 	ex->watch = evbuffer_add_cb(bufferevent_get_output(bev), on_output, ex);
 	ex->drained = event_new(ex->g->base, -1, 0, on_drained, ex);
@@ -149,9 +150,13 @@ front_forget_headers(struct exchange *ex)
 	evhttp_clear_headers(evhttp_request_get_output_headers(ex->req));
 }
 
+/* A length is passed on when nothing else speaks of where the body ends: else the two ends could disagree. */
 void
 front_head(struct exchange *ex, int status)
 {
+	while (ex->framings > 1 &&
+	       evhttp_remove_header(evhttp_request_get_output_headers(ex->req), "Content-Length") == 0)
+		continue;
 	evhttp_send_reply_start(ex->req, status, NULL);
 }
 
@@ -357,10 +362,13 @@ on_request(struct evhttp_request *req, void *arg)
 {
 	struct gateway *g = arg;
 	const char *uri = evhttp_request_get_uri(req), *method = method_name(req);
+	const struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
 	int route = is_uri(uri) ? find_route(uri, method) : -ENOENT;
 	struct attempt_seat *seat;
 	struct exchange *ex;
 
+	conns_whole(g->conns, bev);
+	evhttp_request_set_on_complete_cb(req, on_complete, g);
 	if (route >= 0 && routes[route].ours) {
 		evhttp_send_reply(req, 200, NULL, NULL);
 		return;
@@ -405,5 +413,6 @@ front_start(struct gateway *g)
 	evhttp_set_timeout(g->http, READ_S);
 	evhttp_set_default_content_type(g->http, NULL);
 	evhttp_set_gencb(g->http, on_request, g);
+	evhttp_set_bevcb(g->http, conns_make, g->conns);
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/fd.h"
 #include "supervisor/gateway/gateway_impl.h"
 
 #include <curl/curl.h>
@@ -84,6 +85,8 @@ gateway_new(struct event_base *base, const struct gateway_hooks *hooks)
 	g->probe_timer = evtimer_new(base, probes_on_timer, g);
 	TAILQ_INIT(&g->exchanges);
 	TAILQ_INIT(&g->probes);
+	g->conns =
+	    conns_new(base, &(struct conns_limits){GATEWAY_CONNECTIONS, GATEWAY_REQUEST_MS, GATEWAY_HELD});
 	if (front_start(g) < 0) {
 		gateway_free(g);
 		return NULL;
@@ -111,6 +114,7 @@ gateway_free(struct gateway *g)
 	probes_cancel(g);
 	if (g->http != NULL)
 		evhttp_free(g->http);
+	conns_free(g->conns);
 	upstreams_free(g->upstreams);
 	event_free(g->kick);
 	event_free(g->probe_timer);
@@ -152,6 +156,12 @@ gateway_listen(struct gateway *g, int fd)
 	return evhttp_accept_socket(g->http, fd) < 0 ? -EINVAL : 0;
 }
 
+void
+gateway_set_limits(struct gateway *g, const struct conns_limits *limits)
+{
+	conns_set_limits(g->conns, limits);
+}
+
 int
 gateway_admit(struct gateway *g, const char *token, const char *task, uint32_t attempt)
 {
@@ -184,6 +194,26 @@ void
 gateway_probe(struct gateway *g)
 {
 	probes_start_all(g);
+}
+
+int
+gateway_read_prices(struct gateway *g, const char *path, struct err *e)
+{
+	struct prices p;
+	char *text;
+	size_t size;
+	int rc = fd_read_file(path, PRICES_FILE_MAX, &text, &size);
+
+	if (rc < 0)
+		return err_sys(e, rc, "cannot read the prices in %s", path);
+	prices_init(&p);
+	rc = prices_load(&p, path, text, size, e);
+	free(text);
+	if (rc == 0)
+		gateway_take_prices(g, &p);
+	else
+		prices_clear(&p);
+	return rc;
 }
 
 int

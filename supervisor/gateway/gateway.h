@@ -9,6 +9,7 @@
 #include "common/configs.h"
 #include "common/err.h"
 #include "supervisor/gateway/budgets.h"
+#include "supervisor/gateway/conns.h"
 #include "supervisor/gateway/keys.h"
 #include "supervisor/gateway/prices.h"
 #include "supervisor/gateway/tokens.h"
@@ -50,6 +51,10 @@ struct gateway_hooks {
 	void *arg;
 };
 
+#define GATEWAY_CONNECTIONS 1024
+#define GATEWAY_REQUEST_MS 60000
+#define GATEWAY_HELD ((size_t)512 << 20)
+
 struct gateway *gateway_new(struct event_base *base, const struct gateway_hooks *hooks);
 /* Cuts what is under way. NULL is fine. */
 void gateway_free(struct gateway *g);
@@ -59,6 +64,8 @@ void gateway_free(struct gateway *g);
 void gateway_take_configs(struct gateway *g, struct configs *c);
 /* Serves this listening socket; closes it in the end. 0 or -errno. */
 int gateway_listen(struct gateway *g, int fd);
+/* What clients' connections may take; before, the numbers above hold. */
+void gateway_set_limits(struct gateway *g, const struct conns_limits *limits);
 
 /* An attempt begins (as tokens_add), and ends: its requests are cut, its token opens nothing more. */
 int gateway_admit(struct gateway *g, const char *token, const char *task, uint32_t attempt);
@@ -69,6 +76,10 @@ int gateway_dismiss(struct gateway *g, const char *token);
 void gateway_probe(struct gateway *g);
 /* Prices from now on; *p is empty afterwards. Before, the built-in ones hold. */
 void gateway_take_prices(struct gateway *g, struct prices *p);
+/* The built-in prices with the file's in their place (prices_load). 0, or -errno with a sentence and the
+ * prices as they were. Once configurations are read, and when they are read again: $ORCH_PRICES names the
+ * file. */
+int gateway_read_prices(struct gateway *g, const char *path, struct err *e);
 /* What the task and those below it may spend (budgets_set). Beyond it requests are answered 402. */
 int gateway_set_budget(struct gateway *g, const char *task, struct amount limit, struct amount spent);
 

@@ -6,6 +6,7 @@
 #define ORCH_GATEWAY_GATEWAY_IMPL_H
 
 #include "supervisor/gateway/origin.h"
+#include "supervisor/gateway/conns.h"
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/gateway/upstream.h"
 
@@ -25,6 +26,7 @@ struct gateway {
 	struct event_base *base;
 	struct gateway_hooks hooks;
 	struct evhttp *http;
+	struct conns *conns;
 	struct upstreams *upstreams;
 	struct keys *keys;
 	struct tokens *tokens;
@@ -72,6 +74,7 @@ struct exchange {
 	char *sent_body; /* with another model in it; NULL: body as it is */
 	int status;
 	enum usage_form form;  /* of the answer */
+	unsigned framings;     /* headers that say where its body ends */
 	bool headed, passing;  /* its headers are there; it is on its way to the client */
 	struct evbuffer *held; /* an error's body */
 	struct limits limits;
