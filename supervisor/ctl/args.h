@@ -29,7 +29,11 @@
 	X(11, now, flag, "--now", 0, NULL, "gives nobody time to save work")                                 \
 	X(12, md, flag, "--md", 0, NULL, "as Markdown")                                                      \
 	X(13, keys_file, text, "--keys", 0, "FILE",                                                          \
-	    "API keys as in CLAUDE_CONFIGS, from a file that only you can read")
+	    "API keys as in CLAUDE_CONFIGS, from a file that only you can read")                             \
+	X(20, event, flag, "--event", 0, NULL,                                                               \
+	    "does what the GitHub event in GITHUB_EVENT_NAME and GITHUB_EVENT_PATH asks for")                \
+	X(21, trust, flag, "--trust", 0, NULL,                                                               \
+	    "also acts on the words of people who are no collaborators of the repository")
 
 typedef bool args_kind_flag;
 typedef const char *args_kind_text;

@@ -122,8 +122,11 @@ cmd_run_main(struct ctl *c)
 	struct submission s = {.run = ""};
 	struct live_opts o = {.run = s.run, .owner = true, .print_end = true};
 	struct err e = {""};
-	int rc = prepare(&s, c, &e);
+	int rc;
 
+	if (c->args.event)
+		return cmd_run_event(c);
+	rc = prepare(&s, c, &e);
 	if (rc < 0) {
 		if (rc != -ECANCELED)
 			ctl_say("%s", e.msg);

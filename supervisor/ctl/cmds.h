@@ -6,6 +6,7 @@
 struct ctl;
 
 int cmd_run_main(struct ctl *c); /* cmd_run is common/cmd's */
+int cmd_run_event(struct ctl *c); /* run --event */
 int cmd_status(struct ctl *c);
 int cmd_logs(struct ctl *c);
 int cmd_events(struct ctl *c);
