@@ -115,53 +115,6 @@ git_admin_complete(const char *admin)
 	return exists_in(admin, GIT_READY_MARK) || !holds_line(admin, "locked", GIT_LOCK_REASON);
 }
 
-static bool
-is_stillborn(const char *admin)
-{
-	return holds_line(admin, "locked", GIT_LOCK_REASON) && !exists_in(admin, "gitdir");
-}
-
-/* Removes only under the lane: without it, git may just be about to write more. */
-static int
-tidy(struct git *repo, const char *all, bool remove, bool *any, struct err *e)
-{
-	struct dirent *entry;
-	DIR *d = opendir(all);
-	int rc = 0;
-
-	while (rc == 0 && d != NULL && (entry = readdir(d)) != NULL) {
-		char *one = xasprintf("%s/%s", all, entry->d_name);
-
-		if (entry->d_name[0] != '.' && is_stillborn(one)) {
-			*any = true;
-			rc = remove ? git_remove_tree(repo, one, e) : 0;
-		}
-		free(one);
-	}
-	if (d != NULL)
-		closedir(d);
-	return rc;
-}
-
-int
-git_admin_tidy(struct git *repo, struct err *e)
-{
-	char *all = xasprintf("%s/worktrees", repo->git_dir);
-	bool any = false;
-	int fd, rc = tidy(repo, all, false, &any, e);
-
-	if (rc == 0 && any) {
-		rc = git_lane_take(repo, &fd, e);
-		if (rc == 0) {
-			rc = tidy(repo, all, true, &any, e);
-			rmdir(all);
-			fd_close(&fd);
-		}
-	}
-	free(all);
-	return rc;
-}
-
 /* The folder that an administration is of. Fresh; NULL when it does not say. */
 static char *
 folder_of(const char *admin)
@@ -182,6 +135,86 @@ folder_of(const char *admin)
 		text = NULL;
 	}
 	return text;
+}
+
+/* Is there no such file, or one that was never written? */
+static bool
+is_blank(const char *folder, const char *name)
+{
+	char *path = xasprintf("%s/%s", folder, name);
+	struct stat st;
+	bool blank = lstat(path, &st) < 0 ? errno == ENOENT : S_ISREG(st.st_mode) && st.st_size == 0;
+
+	free(path);
+	return blank;
+}
+
+/* "25-em1" is what git calls the worktree of a folder 25-em1, "25-em11" another one's; below it is
+ * "25-em1-w2". */
+static bool
+is_named_for(const char *name, const char *base)
+{
+	size_t n = strlen(base);
+
+	if (strncmp(name, base, n) != 0)
+		return false;
+	return name[n] == '-' || name[n + strspn(name + n, "0123456789")] == '\0';
+}
+
+/* git makes the folder, then locked, then gitdir. Before locked is written, the name is all that says whose
+ * it is. */
+static bool
+is_stillborn(const char *admin, const char *name, const char *base)
+{
+	char *folder = folder_of(admin);
+	bool dead = folder == NULL && is_blank(admin, "gitdir") &&
+		    (holds_line(admin, "locked", GIT_LOCK_REASON) ||
+			(is_blank(admin, "locked") && is_named_for(name, base)));
+
+	free(folder);
+	return dead;
+}
+
+/* Removes only under the lane: without it, git may just be about to write more. */
+static int
+tidy(struct git *repo, const char *all, const char *base, bool remove, bool *any, struct err *e)
+{
+	struct dirent *entry;
+	DIR *d = opendir(all);
+	int rc = 0;
+
+	while (rc == 0 && d != NULL && (entry = readdir(d)) != NULL) {
+		char *one = xasprintf("%s/%s", all, entry->d_name);
+
+		if (entry->d_name[0] != '.' && is_stillborn(one, entry->d_name, base)) {
+			*any = true;
+			rc = remove ? git_remove_tree(repo, one, e) : 0;
+		}
+		free(one);
+	}
+	if (d != NULL)
+		closedir(d);
+	return rc;
+}
+
+int
+git_admin_tidy(struct git *repo, const char *real, struct err *e)
+{
+	char *all = xasprintf("%s/worktrees", repo->git_dir);
+	const char *base = strrchr(real, '/') + 1;
+	bool any = false;
+	int fd, rc = tidy(repo, all, base, false, &any, e);
+
+	if (rc == 0 && any) {
+		rc = git_lane_take(repo, &fd, e);
+		if (rc == 0) {
+			rc = tidy(repo, all, base, true, &any, e);
+			rmdir(all);
+			fd_close(&fd);
+		}
+	}
+	free(all);
+	return rc;
 }
 
 int

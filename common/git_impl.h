@@ -61,8 +61,8 @@ int git_admin_find(struct git *repo, const char *real, char **admin, struct err 
 /* False when git was killed while it made this worktree for us, or we were while we removed it. */
 bool git_admin_complete(const char *admin);
 /* Removes what a git of ours left that was killed before it had written down which worktree it makes: nobody
- * would find that again. */
-int git_admin_tidy(struct git *repo, struct err *e);
+ * would find that again. real: the folder of the worktree, by whose name the earliest remains are known. */
+int git_admin_tidy(struct git *repo, const char *real, struct err *e);
 /* Makes administration for a folder that lost it; HEAD goes to branch, or to commit when branch is NULL. */
 int git_admin_make(
     struct git *repo, const char *real, const char *branch, const char *commit, char **admin, struct err *e);

@@ -261,7 +261,7 @@ git_worktree_add(struct git *g, const char *path, const char *branch, const char
 	if (admin != NULL)
 		rc = remove_half_made(g, real, admin, e);
 	if (rc == 0)
-		rc = git_admin_tidy(g, e);
+		rc = git_admin_tidy(g, real, e);
 	if (rc == 0)
 		rc = add_fresh(g, real, branch, commit, e);
 out:
@@ -328,7 +328,7 @@ git_worktree_remove(struct git *g, const char *path, struct err *e)
 	if (rc == 0 && admin != NULL)
 		rc = remove_admin(g, admin, e);
 	if (rc == 0)
-		rc = git_admin_tidy(g, e);
+		rc = git_admin_tidy(g, real, e);
 	free(real);
 	free(admin);
 	return rc;

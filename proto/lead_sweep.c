@@ -156,27 +156,26 @@ sweep_worktree(struct role *r, const struct swept *c, const char *name, struct e
 	return rc;
 }
 
-/* A lead's own worktree, where it planned and merged, holds nobody's work. */
+/* A lead's own worktree, where it planned and merged, holds nobody's work. The child's own is removed in any
+ * case: of one that was hardly begun there may be neither a folder nor a record that names it. */
 static int
 sweep_worktrees(struct role *r, const struct swept *c, struct err *e)
 {
 	bool lead = taskid_level(c->task) < 2;
-	char **names = NULL;
+	char **names = NULL, *own;
 	int rc = find_worktrees(r, c->flat, &names, e);
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; rc == 0 && names[i] != NULL; i++) {
-		if (lead && strcmp(names[i], c->flat) == 0) {
-			char *path = xasprintf("%s/wt/%s", r->assign->state_dir, c->flat);
-
-			rc = git_worktree_remove(&r->git, path, e);
-			free(path);
-		} else {
+	for (size_t i = 0; rc == 0 && names[i] != NULL; i++)
+		if (!lead || strcmp(names[i], c->flat) != 0)
 			rc = sweep_worktree(r, c, names[i], e);
-		}
-	}
 	strv_free(names);
+	if (rc < 0)
+		return rc;
+	own = xasprintf("%s/wt/%s", r->assign->state_dir, c->flat);
+	rc = git_worktree_remove(&r->git, own, e);
+	free(own);
 	return rc;
 }
 

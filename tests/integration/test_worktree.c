@@ -2,6 +2,7 @@
 #include "tests/helper/lib/testrepo.h"
 
 #include "common/alloc.h"
+#include "common/fd.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -374,6 +375,57 @@ a_filter_that_cannot_run_is_explained(void **state)
 	assert_clean(t, "wt/a");
 }
 
+static void
+put(struct testrepo *t, const char *path, const char *text)
+{
+	char *full = testrepo_path(t, "repo/.git/worktrees/%s", path);
+
+	testrepo_write(t, full, text);
+	free(full);
+}
+
+/*
+ * git makes the folder of a worktree's record, then "locked" in it, then "gitdir". Killed before it had
+ * written whose it is, it left what nobody found again: the record stayed after the run.
+ */
+static void
+what_git_hardly_began_goes(void **state)
+{
+	static const char *const gone[] = {"1-em1", "1-em12", "1-em1-w2", "any"};
+	static const char *const stays[] = {"1-em1x", "theirs"};
+	struct testrepo *t = *state;
+	char *wt = testrepo_path(t, "wt/1-em1"), *path;
+
+	for (size_t i = 0; i < 4; i++) {
+		path = testrepo_path(t, "repo/.git/worktrees/%s", gone[i]);
+		assert_int_equal(fd_mkdirs(path, 0755), 0);
+		free(path);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		path = testrepo_path(t, "repo/.git/worktrees/%s", stays[i]);
+		assert_int_equal(fd_mkdirs(path, 0755), 0);
+		free(path);
+	}
+	put(t, "1-em12/locked", "");
+	put(t, "1-em1-w2/locked", "");
+	put(t, "1-em1-w2/gitdir", "");
+	put(t, "any/locked", "orch\n");
+	put(t, "any/gitdir", "");
+	put(t, "theirs/locked", "initializing");
+	ok(t, git_worktree_remove(&t->git, wt, &t->e));
+	for (size_t i = 0; i < 4; i++) {
+		path = xasprintf("repo/.git/worktrees/%s", gone[i]);
+		assert_false(testrepo_exists(t, path));
+		free(path);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		path = xasprintf("repo/.git/worktrees/%s", stays[i]);
+		assert_true(testrepo_exists(t, path));
+		free(path);
+	}
+	free(wt);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, testrepo_setup, testrepo_teardown)
 
 /*
@@ -436,6 +488,7 @@ main(void)
 	    TEST(killed_while_removing_the_administration),
 	    TEST(repositories_of_every_kind),
 	    TEST(a_filter_that_cannot_run_is_explained),
+	    TEST(what_git_hardly_began_goes),
 	};
 
 	return cmocka_run_group_tests_name("worktree", tests, NULL, NULL);
