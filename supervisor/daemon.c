@@ -137,14 +137,17 @@ on_signal(struct loop *l, int sig, void *arg)
 	daemon_stop(d, d->stopping, false);
 }
 
-/* Starts what may run; each start takes a slot, so it ends. */
+/*
+ * Starts what may run; each start takes a slot, so it ends. Not while there may still be processes of an
+ * earlier orchd that nobody wrote down: one of them may be what would be started.
+ */
 static void
 start_ready(struct daemon *d)
 {
 	struct run *r;
 	struct task *t;
 
-	if (d->stopping)
+	if (d->stopping || d->drain_marked)
 		return;
 	TAILQ_FOREACH (r, &d->runs, entry)
 		while ((t = roster_next(&d->runs, r)) != NULL)

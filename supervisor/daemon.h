@@ -48,16 +48,17 @@ struct daemon {
 
 	struct redact *redact; /* the secrets of all runs in memory; NULL: none */
 
-	bool foreground;     /* no leaving after the linger */
-	bool stopping;       /* TERM or SHUTDOWN: nothing new is started */
-	bool stop_now;       /* without grace */
-	bool finished;       /* the loop may end */
-	bool drain_marked;   /* also those that are not below us but carry our mark */
-	bool draining;       /* orphans of dead roles are being hunted */
-	bool commit_failing; /* said once */
-	bool is_init;        /* PID 1: strangers' orphans are not ours to kill */
-	int64_t idle_since;  /* clock_now_ms since when there is neither a run nor a client; -1 */
-	pid_t front_pid;     /* orchd run: the orchctl that shows it; 0 */
+	bool foreground;      /* no leaving after the linger */
+	bool stopping;        /* TERM or SHUTDOWN: nothing new is started */
+	bool stop_now;        /* without grace */
+	bool finished;        /* the loop may end */
+	bool drain_marked;    /* also those that are not below us but carry our mark */
+	int64_t marked_since; /* of drain_marked */
+	bool draining;        /* orphans of dead roles are being hunted */
+	bool commit_failing;  /* said once */
+	bool is_init;         /* PID 1: strangers' orphans are not ours to kill */
+	int64_t idle_since;   /* clock_now_ms since when there is neither a run nor a client; -1 */
+	pid_t front_pid;      /* orchd run: the orchctl that shows it; 0 */
 	int front_status;
 };
 

@@ -5,6 +5,7 @@
 #include "supervisor/daemon.h"
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/proc.h"
 
@@ -12,6 +13,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#define MARKED_MS 20000
 
 static const struct task *
 task_of_pid(const struct daemon *d, pid_t pid)
@@ -92,6 +95,16 @@ drain_start(struct daemon *d)
 	drain_step(d);
 }
 
+/* Nothing is started while they are hunted; one that is stuck in the kernel must not stop us for good. */
+static void
+give_up_marked(struct daemon *d)
+{
+	if (!d->drain_marked || clock_now_ms() - d->marked_since < MARKED_MS)
+		return;
+	log_error("processes of an earlier orchd do not end, not even when killed: going on beside them");
+	d->drain_marked = false;
+}
+
 bool
 drain_step(struct daemon *d)
 {
@@ -100,6 +113,7 @@ drain_step(struct daemon *d)
 
 	if (!d->draining)
 		return false;
+	give_up_marked(d);
 	if (proc_kill_descendants(keep_child, d) > 0 || (d->drain_marked && kill_marked(d) > 0))
 		return true;
 	d->draining = d->drain_marked = false;
@@ -113,6 +127,8 @@ drain_step(struct daemon *d)
 void
 drain_leftovers(struct daemon *d)
 {
+	if (!d->drain_marked)
+		d->marked_since = clock_now_ms();
 	d->drain_marked = true;
 	drain_start(d);
 }
