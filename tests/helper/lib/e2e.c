@@ -25,6 +25,17 @@
 #define WAIT_MS 60000
 #define GONE_MS 20000
 #define ARGS_MAX 28
+#define TELL_MAX 60000
+
+/* print_message() cuts at 4 KiB. */
+static void
+tell_text(const char *head, const char *text, size_t size)
+{
+	fprintf(stdout, "%s\n", head);
+	fwrite(text, 1, size, stdout);
+	fputc('\n', stdout);
+	fflush(stdout);
+}
 
 void
 e2e_tell(struct e2e *e)
@@ -32,10 +43,13 @@ e2e_tell(struct e2e *e)
 	char *path = xasprintf("%s/logs/orchd.log", e->where.state), *log = NULL;
 	size_t size = 0;
 
-	if (e->running || e->run.out != NULL)
-		print_message("orchctl run said:\n%s%s\n", e->run.out, e->run.err);
+	if (e->running || e->run.out != NULL) {
+		tell_text("orchctl run said:", e->run.out, strlen(e->run.out));
+		tell_text("and", e->run.err, strlen(e->run.err));
+	}
 	if (fd_read_file(path, 8 << 20, &log, &size) == 0)
-		print_message("orchd.log ends:\n%s\n", size > 6000 ? log + size - 6000 : log);
+		tell_text("orchd.log ends:", size > TELL_MAX ? log + size - TELL_MAX : log,
+		    size > TELL_MAX ? TELL_MAX : size);
 	free(log);
 	free(path);
 }

@@ -182,6 +182,26 @@ check_refs(struct e2e *e, json_t *runs, char **faults)
 	free(refs);
 }
 
+/* How far something had come that is left: its files and what they say. */
+static void
+show_folder(const char *path, char **faults)
+{
+	DIR *d = opendir(path);
+	struct dirent *entry;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		char *file = xasprintf("%s/%s", path, entry->d_name), *text = NULL;
+
+		if (entry->d_name[0] != '.')
+			e2e_faultf(faults, "  with %s: %.200s", entry->d_name,
+			    fd_read_file(file, 1 << 20, &text, NULL) < 0 ? "(no file)" : text);
+		free(text);
+		free(file);
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
 static void
 check_empty(const char *what, const char *dir, char **faults)
 {
@@ -189,8 +209,13 @@ check_empty(const char *what, const char *dir, char **faults)
 	struct dirent *entry;
 
 	while (d != NULL && (entry = readdir(d)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			e2e_faultf(faults, "%s: %s/%s is left", what, dir, entry->d_name);
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+			char *path = xasprintf("%s/%s", dir, entry->d_name);
+
+			e2e_faultf(faults, "%s: %s is left", what, path);
+			show_folder(path, faults);
+			free(path);
+		}
 	if (d != NULL)
 		closedir(d);
 }
