@@ -144,7 +144,8 @@ enum agent_next agent_end_next(enum agent_end end);
  * The environment of agents and gates, complete but for HOME and TMPDIR: allow-listed variables of ours
  * (PATH, LANG, LC_*, TZ, TERM, USER, LOGNAME, SHELL, proxies, SSL_CERT_*), then extra ("NAME=value",
  * NULL-terminated, may be NULL), then conf's agent_env. Never GITHUB_TOKEN, GH_TOKEN, CLAUDE_CONFIGS,
- * CLAUDECODE*, ORCH_* but ORCH_AGENT_*, ORCH_INSTANCE, ORCH_TASK, ORCH_TASK_KEY, ORCH_ROLE.
+ * CLAUDECODE*, ORCH_* but ORCH_AGENT_*, ORCH_INSTANCE, ORCH_RUN, ORCH_TASK, ORCH_TASK_KEY, ORCH_ROLE,
+ * ORCH_PORT_BASE, ORCH_PORT_COUNT, ORCH_CHECKOUT.
  * GIT_CEILING_DIRECTORIES is set to ceiling. Fresh vector (configs_wipe_strv where keys are in it).
  *
  * keys: the variables of an API configuration, or NULL: the one place where a key enters an environment. They

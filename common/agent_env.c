@@ -27,8 +27,8 @@ static const char *const inherited[] = {"PATH", "LANG", "LC_*", "TZ", "TERM", "U
     "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY",
     "all_proxy", "SSL_CERT_*", "NODE_EXTRA_CA_CERTS", "ORCH_AGENT_*", "ORCH_INSTANCE", "ORCH_TASK",
     "ORCH_ROLE", "ORCH_TASK_KEY", NULL};
-static const char *const ours[] = {
-    "ORCH_AGENT_*", "ORCH_INSTANCE", "ORCH_TASK", "ORCH_ROLE", "ORCH_TASK_KEY", NULL};
+static const char *const ours[] = {"ORCH_AGENT_*", "ORCH_INSTANCE", "ORCH_RUN", "ORCH_TASK", "ORCH_ROLE",
+    "ORCH_TASK_KEY", "ORCH_PORT_BASE", "ORCH_PORT_COUNT", "ORCH_CHECKOUT", NULL};
 static const char *const refused[] = {
     "GITHUB_TOKEN", "GH_TOKEN", "CLAUDE_CONFIGS", "CLAUDECODE*", "ORCH_*", "HOME", "TMPDIR", NULL};
 

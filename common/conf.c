@@ -19,14 +19,14 @@
 
 #define SHOWN_MAX 60 /* bytes of a wrong value in a message */
 
-enum kind { KIND_u64, KIND_ms, KIND_usd, KIND_str, KIND_cmd, KIND_map, KIND_list, KIND_args };
+enum kind { KIND_u64, KIND_ms, KIND_usd, KIND_str, KIND_cmd, KIND_map, KIND_list, KIND_lines, KIND_args };
 
 struct option {
 	enum kind kind;
 	size_t offset;
 	const char *field, *flag, *env, *key, *help;
 	uint64_t number, min, max; /* u64, ms */
-	const char *text;          /* str; list: JSON */
+	const char *text;          /* str; lists: JSON */
 };
 
 #define DEFAULT_u64(def) .number = (def)
@@ -36,6 +36,7 @@ struct option {
 #define DEFAULT_cmd(def) .text = (def)
 #define DEFAULT_map(def) .text = (def)
 #define DEFAULT_list(def) .text = (def)
+#define DEFAULT_lines(def) .text = (def)
 #define DEFAULT_args(def) .text = (def)
 
 static const struct option options[] = {
@@ -81,6 +82,12 @@ is_number(const struct option *o)
 	return o->kind == KIND_u64 || o->kind == KIND_ms || o->kind == KIND_usd;
 }
 
+static bool
+is_list(const struct option *o)
+{
+	return o->kind == KIND_list || o->kind == KIND_lines;
+}
+
 /* Kept in thousandths of what people give: seconds, USD. */
 static bool
 in_thousandths(const struct option *o)
@@ -99,7 +106,7 @@ conf_init(struct conf *c)
 			*number_of(c, o) = o->number;
 		else if (o->kind == KIND_str)
 			*text_of(c, o) = xstrdup(o->text);
-		else if (o->kind == KIND_list)
+		else if (is_list(o))
 			*json_of(c, o) = json_loads(o->text, 0, NULL);
 	}
 }
@@ -179,6 +186,8 @@ check_json(const struct option *o, const char *name, json_t *value, struct err *
 		return conf_check_map(name, value, e);
 	if (o->kind == KIND_list)
 		return conf_check_list(name, value, e);
+	if (o->kind == KIND_lines)
+		return conf_check_lines(name, value, e);
 	return o->kind == KIND_cmd ? conf_check_cmd(name, value, e) : conf_check_args(name, value, e);
 }
 
@@ -208,9 +217,9 @@ set_text(struct conf *c, const struct option *o, const char *name, const char *v
 			xreplace(text_of(c, o), value);
 		return rc;
 	}
-	given = o->kind == KIND_args   ? conf_split_args(value)
-		: o->kind == KIND_list ? conf_split_list(value)
-				       : json_string(value);
+	given = o->kind == KIND_args ? conf_split_args(value)
+		: is_list(o)         ? conf_split_list(value)
+				     : json_string(value);
 	if (given == NULL)
 		return err_set(e, -EINVAL, "%s must be UTF-8 text", name);
 	rc = check_json(o, name, given, e);
@@ -439,7 +448,7 @@ conf_from_flag(struct conf *c, int argc, char *const *argv, int *i, struct err *
 static bool
 is_default_list(const struct conf *c, const struct option *o)
 {
-	json_t *def = o->kind == KIND_list ? json_loads(o->text, 0, NULL) : NULL;
+	json_t *def = is_list(o) ? json_loads(o->text, 0, NULL) : NULL;
 	bool same = def != NULL && json_equal(def, *json_of(c, o));
 
 	json_decref(def);

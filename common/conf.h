@@ -20,7 +20,7 @@
  * kinds: u64 (whole number in min..max), str, cmd (a string for /bin/sh -c, or an array: argv), map (object
  * of strings), usd (field in thousandths, given in USD with fractions), args (array of strings; words in a
  * flag or variable), list (array of patterns as in owns; separated by commas in a flag or variable; the
- * default is JSON). Fields named *_ms are given in seconds with fractions in the flag, variable and file when
+ * default is JSON), lines (the same, of patterns as in .gitignore). Fields named *_ms are given in seconds with fractions in the flag, variable and file when
  * the json key ends in _s.
  *
  * PER_ROLE: an option of all agents, and after it one that stands for those of one role where it is given
@@ -46,6 +46,11 @@
 	OPTION(str, agent, "--agent", "ORCH_AGENT", "agent", "claude", 0, 0, "the agent program")            \
 	OPTION(cmd, verify, "--verify", "ORCH_VERIFY", "verify", NULL, 0, 0,                                 \
 	    "gate: the command that must pass on every tree that is kept")                                   \
+	OPTION(cmd, setup, "--setup", "ORCH_SETUP", "setup", NULL, 0, 0,                                     \
+	    "command that makes a fresh worktree ready to build, before agents and gates use it")            \
+	OPTION(lines, copy_list, "--copy", "ORCH_COPY", "copy", "[]", 0, 0,                                  \
+	    "untracked files of the checkout to copy into fresh worktrees, as in .gitignore (and what "      \
+	    ".worktreeinclude lists)")                                                                       \
 	OPTION(str, base, "--base", "ORCH_BASE", "base", NULL, 0, 0,                                         \
 	    "branch to start from (default: the one checked out)")                                           \
 	OPTION(str, state_dir, "--state-dir", "ORCH_STATE_DIR", "state_dir", NULL, 0, 0,                     \
@@ -61,6 +66,14 @@
 	    100, 604800000, "seconds an agent may say nothing while no tool runs")                           \
 	OPTION(ms, gate_timeout_ms, "--gate-timeout", "ORCH_GATE_TIMEOUT", "gate_timeout_s", 1800000, 100,   \
 	    604800000, "seconds a gate may take")                                                            \
+	OPTION(ms, setup_timeout_ms, "--setup-timeout", "ORCH_SETUP_TIMEOUT", "setup_timeout_s", 900000,     \
+	    100, 604800000, "seconds the setup of one worktree may take")                                    \
+	OPTION(u64, copy_max_mb, "--copy-max-mb", "ORCH_COPY_MAX_MB", "copy_max_mb", 1024, 1, 1048576,       \
+	    "MiB that may be copied into one worktree")                                                      \
+	OPTION(u64, port_base, "--port-base", "ORCH_FIRST_PORT", "port_base", 20000, 1024, 65000,            \
+	    "first of the ports that agents, setups and gates are given (as ORCH_PORT_BASE)")                \
+	OPTION(u64, port_step, "--port-step", "ORCH_PORT_STEP", "port_step", 10, 1, 1000,                    \
+	    "ports that each of them has to itself")                                                         \
 	OPTION(ms, api_timeout_ms, NULL, "API_TIMEOUT_MS", "api_timeout_ms", 0, 0, 604800000,                \
 	    "milliseconds the agent waits for an answer of its endpoint to begin (0: 120000)")               \
 	PER_ROLE(OPTION, str, model, "--model", "ORCH_MODEL", "model", 0,                                    \
@@ -99,7 +112,8 @@ typedef char *conf_kind_str;
 typedef json_t *conf_kind_cmd; /* NULL, a JSON string or a JSON array of strings */
 typedef json_t *conf_kind_map; /* NULL or an object of strings */
 typedef uint64_t conf_kind_usd;
-typedef json_t *conf_kind_list; /* an array of strings, never NULL */
+typedef json_t *conf_kind_list;  /* an array of strings, never NULL */
+typedef json_t *conf_kind_lines; /* the same */
 typedef json_t *conf_kind_args; /* NULL or an array of strings */
 
 struct conf {

@@ -18,6 +18,8 @@
 #define MAP_MAX 64          /* variables */
 #define MAP_VALUE_MAX (32 * 1024)
 #define SHOWN_MAX 60
+#define LINES_MAX 256
+#define LINES_BYTES_MAX (16 * 1024)
 
 /* What would be a secret on disk if it came here. */
 static const char *const secrets[] = {
@@ -156,6 +158,34 @@ conf_check_list(const char *name, const json_t *value, struct err *e)
 		if (rc < 0)
 			return err_prefix(e, rc, "%s", name);
 	}
+	return 0;
+}
+
+int
+conf_check_lines(const char *name, const json_t *value, struct err *e)
+{
+	size_t total = 0, i;
+	json_t *item;
+
+	if (!json_is_array(value))
+		return err_set(e, -EINVAL, "%s must be an array of strings", name);
+	if (json_array_size(value) > LINES_MAX)
+		return err_set(e, -EINVAL, "%s must hold at most %d patterns, not %zu", name, LINES_MAX,
+		    json_array_size(value));
+	json_array_foreach(value, i, item)
+	{
+		const char *line = json_string_value(item);
+
+		if (line == NULL)
+			return err_set(e, -EINVAL, "%s must be an array of strings", name);
+		if (*line == '\0' || strlen(line) != json_string_length(item) ||
+		    strpbrk(line, "\n\r") != NULL)
+			return err_set(e, -EINVAL, "%s: pattern %zu must be one line of text", name, i + 1);
+		total += strlen(line) + 1;
+	}
+	if (total > LINES_BYTES_MAX)
+		return err_set(
+		    e, -EINVAL, "%s must be at most %d bytes long, not %zu", name, LINES_BYTES_MAX, total);
 	return 0;
 }
 

@@ -28,6 +28,8 @@ int conf_check_cmd(const char *name, const json_t *value, struct err *e);
 /* An array of strings, none of which would break how orch calls its agents. */
 /* At most 64 patterns, each one that owns_check takes. */
 int conf_check_list(const char *name, const json_t *value, struct err *e);
+/* At most 256 patterns as in .gitignore, of at most 16 KiB. */
+int conf_check_lines(const char *name, const json_t *value, struct err *e);
 /* Patterns separated by commas, or a JSON array; NULL when it is not UTF-8. */
 json_t *conf_split_list(const char *text);
 int conf_check_args(const char *name, const json_t *value, struct err *e);

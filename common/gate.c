@@ -13,7 +13,8 @@
 #include <string.h>
 
 #define ARGS_MAX 256
-#define NAME_MAX_BYTES 120 /* of the command in a sentence */
+#define SETUP_BIT (1 << 24) /* in gate_code: above what waitpid gives */
+#define NAME_MAX_BYTES 120  /* of the command in a sentence */
 
 /* argv for verify, borrowing its strings. */
 static int
@@ -59,7 +60,7 @@ gate_run(struct loop *l, const json_t *verify, const char *dir, const char *cons
 	if (rc == -ECANCELED)
 		return rc;
 	if (rc < 0)
-		return err_prefix(e, rc, "the gate could not be started in %s", dir);
+		return err_prefix(e, rc, "a command of the run could not be started in %s", dir);
 	memset(r, 0, sizeof(*r));
 	r->passed = cmd_ok(&c);
 	r->timed_out = c.timed_out;
@@ -73,9 +74,11 @@ gate_run(struct loop *l, const json_t *verify, const char *dir, const char *cons
 int
 gate_code(const struct gate_result *r)
 {
+	int code = r->timed_out ? -1 : r->status;
+
 	if (r->passed)
 		return 0;
-	return r->timed_out ? -1 : r->status;
+	return r->setup == NULL ? code : (code ^ SETUP_BIT);
 }
 
 static int
@@ -83,6 +86,14 @@ try_once(struct loop *l, const struct gate_trial *t, struct gate_result *r, stru
 {
 	int rc = t->fresh(t->arg, e);
 
+	if (rc == 0 && t->setup != NULL) {
+		rc = gate_run(l, t->setup, t->dir, t->env, t->setup_timeout_ms, r, e);
+		if (rc == 0 && !r->passed)
+			r->setup = t->setup;
+		if (rc < 0 || !r->passed || t->verify == NULL)
+			return rc;
+		gate_result_clear(r);
+	}
 	return rc < 0 ? rc : gate_run(l, t->verify, t->dir, t->env, t->timeout_ms, r, e);
 }
 
@@ -153,13 +164,14 @@ command_name(const json_t *verify)
 char *
 gate_summary(const json_t *verify, const struct gate_result *r)
 {
-	char *name = command_name(verify), took[32], status[96], *text;
+	char *name = command_name(r->setup != NULL ? r->setup : verify), took[32], status[96], *text;
+	const char *what = r->setup != NULL ? "setup" : "gate";
 
 	clock_age(took, sizeof(took), r->duration_ms);
 	if (r->timed_out)
-		text = xasprintf("the gate (%s) did not end within %s and was killed", name, took);
+		text = xasprintf("the %s (%s) did not end within %s and was killed", what, name, took);
 	else
-		text = xasprintf("the gate (%s) %s after %s", name,
+		text = xasprintf("the %s (%s) %s after %s", what, name,
 		    child_status_text(status, sizeof(status), r->status), took);
 	free(name);
 	return text;

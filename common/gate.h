@@ -21,6 +21,8 @@ struct gate_result {
 	bool passed;
 	bool timed_out;
 	int status;
+	const json_t
+	    *setup;   /* it was this command that failed, and the gate did not run; else NULL. Borrowed */
 	char *output; /* UTF-8, the tail; never NULL */
 	int64_t duration_ms;
 };
@@ -36,10 +38,11 @@ void gate_result_clear(struct gate_result *r);
 int gate_code(const struct gate_result *r);
 
 struct gate_trial {
-	const json_t *verify;
+	const json_t *verify; /* NULL with a setup: that alone is tried */
+	const json_t *setup;  /* run before each try; NULL: none. A tree whose setup fails is red */
 	const char *dir;
 	const char *const *env;
-	int64_t timeout_ms;
+	int64_t timeout_ms, setup_timeout_ms;
 	int known; /* gate_code before the work that is judged; 0: it passed, or nobody knows */
 	int (*fresh)(
 	    void *arg, struct err *e); /* makes dir exactly the tree that is judged; before each try */

@@ -101,6 +101,10 @@ git_init_worktree(struct git *g, const struct git *repo, const char *path, struc
 	}
 	found.work_tree = real;
 	found.work_git_dir = admin;
+	found.forbidden = xstrdup(repo->forbidden);
+	found.excludes = xasprintf("%s/" GIT_EXCLUDE_FILE, admin);
+	if (access(found.excludes, R_OK) < 0)
+		xreplace(&found.excludes, repo->excludes);
 	*g = found;
 	return 0;
 }
@@ -111,6 +115,8 @@ git_clear(struct git *g)
 	free(g->git_dir);
 	free(g->work_tree);
 	free(g->work_git_dir);
+	free(g->excludes);
+	free(g->forbidden);
 	memset(g, 0, sizeof(*g));
 }
 
@@ -170,6 +176,10 @@ build_argv(struct vec *v, const struct git *g, const char *const *argv)
 	}
 	vec_add(v, xstrdup("-c"));
 	vec_add(v, xasprintf("safe.directory=%s", g->work_tree != NULL ? g->work_tree : g->git_dir));
+	if (g->work_tree != NULL && g->excludes != NULL) {
+		vec_add(v, xstrdup("-c"));
+		vec_add(v, xasprintf("core.excludesFile=%s", g->excludes));
+	}
 	for (; *argv != NULL; argv++)
 		vec_add(v, xstrdup(*argv));
 }

@@ -18,6 +18,7 @@
 
 #define GIT_OID_HEX 65            /* room for SHA-256 and a NUL */
 #define GIT_LANE_FILE "orch.lane" /* in git_dir, wherever the state is: every role must find the same one */
+#define GIT_EXCLUDE_FILE "orch-exclude"
 #define GIT_BRANCH_DIR "cco"      /* all our branches are below it: stale ref locks there are ours */
 
 struct git {
@@ -26,6 +27,9 @@ struct git {
 	char *work_tree;    /* NULL: operations on the repository alone */
 	char *work_git_dir; /* of the linked worktree (<git_dir>/worktrees/NAME); NULL: git_dir */
 	int64_t timeout_ms; /* per command; default 10 min */
+	char *excludes;  /* in place of the user's core.excludesFile, in worktrees; NULL */
+	char *forbidden; /* patterns, as in .gitignore, of what git_commit_all() and git_save_wip() leave out
+			    even when it was added, unless the base holds it; NULL */
 	const char *prefer_ident_name, *prefer_ident_mail; /* reserved for the co-author line; NULL */
 };
 
@@ -37,7 +41,10 @@ struct git_out {
 
 /* git_dir as struct repo has it. Copies. */
 void git_init(struct git *g, struct loop *l, const char *git_dir);
-/* A handle on a linked worktree made by git_worktree_add (or found again at the same path). */
+/*
+ * A handle on a linked worktree made by git_worktree_add (or found again at the same path), with the repo's
+ * excludes and forbidden; a file GIT_EXCLUDE_FILE in its administration goes before excludes.
+ */
 int git_init_worktree(struct git *g, const struct git *repo, const char *path, struct err *e);
 void git_clear(struct git *g);
 

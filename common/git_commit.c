@@ -123,6 +123,61 @@ only_switched_away(struct work *w, const char *tree, struct err *e)
 	return rc == 1 ? same_tree(w, w->head, tree, e) : rc;
 }
 
+/*
+ * Which of these paths do the forbidden patterns name? 1, 0, -errno. Asked where there is no .gitignore: with
+ * one, git would not say whose pattern it was.
+ */
+static int
+any_forbidden(struct work *w, const struct git_out *paths, struct err *e)
+{
+	const char *argv[] = {"check-ignore", "--no-index", "-z", "--stdin", NULL};
+	struct git nowhere = {0};
+	struct git_out out = {0};
+	int rc;
+
+	git_init(&nowhere, w->repo->loop, w->repo->git_dir);
+	nowhere.timeout_ms = w->repo->timeout_ms;
+	nowhere.work_tree = xstrdup(w->wt.work_git_dir);
+	nowhere.excludes = xstrdup(w->wt.forbidden);
+	rc = git_runv(&nowhere, GIT_ANY_EXIT, &out, e, argv, NULL, paths->out, paths->size);
+	if (rc == 0 && out.code > 1)
+		rc = -EIO;
+	if (rc == 0)
+		rc = out.size > 0;
+	git_out_clear(&out);
+	git_clear(&nowhere);
+	return rc;
+}
+
+/*
+ * The agent may have committed by itself what was copied into its worktree: then its commits do not become
+ * part of the branch's history, only the files as they are.
+ */
+static int
+forget_forbidden(struct work *w, struct err *e)
+{
+	char *not_base = xasprintf("^%s", w->base);
+	struct git_out out = {0};
+	int rc = 0;
+
+	if (w->wt.forbidden != NULL && (w->head_ok || w->tip_ok))
+		rc = git_run(w->repo, 0, &out, e, "log", "-z", "--format=", "--name-only", "--no-renames",
+		    "-m", "--diff-filter=A", w->head_ok ? w->head : w->tip, not_base, NULL);
+	if (rc == 0 && out.size > 0)
+		rc = any_forbidden(w, &out, e);
+	if (rc == 1) {
+		git_note(&w->notes,
+		    "the agent had committed what was copied into the worktree: its commits were "
+		    "made into one without that");
+		w->head_ok = w->tip_ok = false;
+		strcpy(w->head, w->base);
+		rc = 0;
+	}
+	git_out_clear(&out);
+	free(not_base);
+	return rc;
+}
+
 static int
 commit_content(struct work *w, const char *tree, const char *message, char result[GIT_OID_HEX], struct err *e)
 {
@@ -288,6 +343,8 @@ commit_all(struct work *w, const char *message, char head[GIT_OID_HEX], struct e
 		rc = git_content_tree(&w->wt, NULL, start, w->base, tree, &w->notes, e);
 	if (rc == 0)
 		rc = only_switched_away(w, tree, e);
+	if (rc == 0)
+		rc = forget_forbidden(w, e);
 	if (rc == 1) {
 		strcpy(result, w->tip);
 		rc = git_tree(w->repo, result, tree, e);

@@ -270,6 +270,44 @@ open_embedded(struct content *c, bool *changed, struct err *e)
 	return rc < 0 ? rc : 0;
 }
 
+/* Is there anything in base at path? */
+static bool
+is_in_base(struct content *c, const char *path)
+{
+	struct git_out out = {0};
+	bool found = c->base != NULL &&
+		     git_run(c->wt, 0, &out, NULL, "--literal-pathspecs", "ls-tree", "-z", "--full-tree",
+			 c->base, "--", path, NULL) == 0 &&
+		     out.size > 0;
+
+	git_out_clear(&out);
+	return found;
+}
+
+/* What must not become part of a commit may have been added all the same. */
+static int
+drop_forbidden(struct content *c, struct err *e)
+{
+	char *from = xasprintf("--exclude-from=%s", c->wt->forbidden == NULL ? "" : c->wt->forbidden);
+	const char *argv[] = {"ls-files", "-z", "--cached", "--ignored", from, NULL};
+	struct paths drop = {0};
+	struct git_out out = {0};
+	int rc = c->wt->forbidden == NULL ? 0 : run(c, &out, e, argv, NULL);
+
+	for (const char *p = out.out; rc == 0 && p < out.out + out.size; p += strlen(p) + 1)
+		if (!is_in_base(c, p))
+			paths_add(&drop, p);
+	if (rc == 0 && drop.size > 0) {
+		git_note(c->notes, "%s had been copied into the worktree, and was left out of the commit",
+		    drop.data);
+		rc = update_index(c, "--force-remove", &drop, e);
+	}
+	free(drop.data);
+	git_out_clear(&out);
+	free(from);
+	return rc;
+}
+
 static int
 write_content(struct content *c, char tree[GIT_OID_HEX], struct err *e)
 {
@@ -286,6 +324,8 @@ write_content(struct content *c, char tree[GIT_OID_HEX], struct err *e)
 	}
 	if (rc == 0)
 		rc = run(c, NULL, e, add, NULL);
+	if (rc == 0)
+		rc = drop_forbidden(c, e);
 	if (rc == 0)
 		rc = run(c, &out, e, write, NULL);
 	if (rc == 0)

@@ -107,6 +107,8 @@ prepare_worktree(const struct integrate_spec *s, const char *commit, struct err 
 			rc = git_worktree_exact(&wt, commit, e);
 		git_clear(&wt);
 	}
+	if (rc == 0 && s->furnish != NULL)
+		rc = s->furnish(s->arg, e);
 	return rc;
 }
 
@@ -152,6 +154,8 @@ gate(const struct integrate_spec *s, const char *commit, struct integrate_result
 {
 	struct tree tree = {s, commit};
 	const struct gate_trial trial = {.verify = s->verify,
+	    .setup = s->setup,
+	    .setup_timeout_ms = s->setup_timeout_ms,
 	    .dir = s->worktree,
 	    .env = s->gate_env,
 	    .timeout_ms = s->gate_timeout_ms,

@@ -23,8 +23,12 @@ struct integrate_spec {
 	const char *message;  /* of the merge commit */
 	const char *worktree; /* absolute path for the detached worktree; made when it is needed */
 	const json_t *verify; /* NULL: no gate */
+	const json_t *setup;  /* before it, in the fresh worktree; NULL: none */
 	const char *const *gate_env;
-	int64_t gate_timeout_ms;
+	int64_t gate_timeout_ms, setup_timeout_ms;
+	int (*furnish)(
+	    void *arg, struct err *e); /* puts what no commit holds into the worktree; NULL: nothing */
+	void *arg;
 	int gate_known; /* gate_code of the branch as it is: red in the same way is merged; 0: it is green */
 };
 

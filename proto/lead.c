@@ -119,6 +119,10 @@ integrate_child(struct lead *ld, const struct team_child *c, struct err *e)
 	    .message = message,
 	    .worktree = r->worktree,
 	    .verify = r->conf.verify,
+	    .setup = r->conf.setup,
+	    .setup_timeout_ms = (int64_t)r->conf.setup_timeout_ms,
+	    .furnish = role_furnish_lead,
+	    .arg = r,
 	    .gate_env = (const char *const *)r->gate_env,
 	    .gate_timeout_ms = (int64_t)r->conf.gate_timeout_ms,
 	};

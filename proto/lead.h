@@ -31,8 +31,9 @@ void lead_clear(struct lead *ld);
 int lead_plan(struct lead *ld, const char *commit, struct err *e);
 
 /*
- * Runs the gate on commit, when there is one and this has not been done yet, and keeps the result for all
- * roles of the run (known_gate). Red is told as an event, and is no fault.
+ * Runs setup and gate on commit, when there is one and this has not been done yet, and keeps the result for
+ * all roles of the run (known_gate). Red is told as an event, and is no fault. When the setup fails, or what
+ * is to be copied cannot be, the task FAILs and ROLE_OVER is returned.
  */
 int lead_try_base(struct lead *ld, const char *commit, struct err *e);
 

@@ -4,19 +4,25 @@
 #include "common/alloc.h"
 #include "common/gate.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "proto/known_gate.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define TAIL_MAX 2000
 
 struct base {
 	struct role *role;
 	const char *commit;
+	bool cannot_copy;
 };
 
 static int
 fresh(void *arg, struct err *e)
 {
-	const struct base *b = arg;
+	struct base *b = arg;
 	struct role *r = b->role;
 	struct git wt = {0};
 	int rc = git_worktree_add(&r->git, r->worktree, NULL, b->commit, e);
@@ -26,6 +32,37 @@ fresh(void *arg, struct err *e)
 	if (rc == 0)
 		rc = git_worktree_exact(&wt, b->commit, e);
 	git_clear(&wt);
+	if (rc < 0)
+		return rc;
+	rc = role_furnish_lead(r, e);
+	b->cannot_copy = rc < 0 && rc != -ECANCELED;
+	return rc;
+}
+
+/* Nobody could work on a tree that cannot be set up: the run ends before it has cost anything. */
+static int
+refuse(struct lead *ld, const char *why, struct err *e)
+{
+	char *reason = xasprintf("the base cannot be set up: %s", why);
+	int rc = lead_remove_worktree(ld, e);
+
+	if (rc == 0)
+		rc = role_fail(ld->role, ld->role->assign->task, reason, e);
+	free(reason);
+	return rc < 0 ? rc : ROLE_OVER;
+}
+
+static int
+refuse_setup(struct lead *ld, const struct gate_result *g, struct err *e)
+{
+	char *what = gate_summary(ld->role->conf.verify, g);
+	char *tail = text_tail(g->output, strlen(g->output), TAIL_MAX);
+	char *why = xasprintf("%s. The end of what it said:\n%s", what, tail);
+	int rc = refuse(ld, why, e);
+
+	free(what);
+	free(tail);
+	free(why);
 	return rc;
 }
 
@@ -51,8 +88,10 @@ static int
 try(struct lead *ld, const char *commit, struct err *e)
 {
 	struct role *r = ld->role;
-	struct base base = {r, commit};
+	struct base base = {.role = r, .commit = commit};
 	const struct gate_trial trial = {.verify = r->conf.verify,
+	    .setup = r->conf.setup,
+	    .setup_timeout_ms = (int64_t)r->conf.setup_timeout_ms,
 	    .dir = r->worktree,
 	    .env = (const char *const *)r->gate_env,
 	    .timeout_ms = (int64_t)r->conf.gate_timeout_ms,
@@ -66,13 +105,21 @@ try(struct lead *ld, const char *commit, struct err *e)
 
 	link_doing(r->link, "running the gate on the base");
 	rc = gate_judge(&r->loop, &trial, &v, &g, &note, e);
+	if (rc < 0 && base.cannot_copy) {
+		char *why = xasprintf("files could not be copied: %s", e->msg);
+
+		rc = refuse(ld, why, e);
+		free(why);
+	}
+	if (rc == 0 && g.setup != NULL)
+		rc = refuse_setup(ld, &g, e);
 	if (rc == 0)
 		rc = fresh(&base, e);
 	if (rc == 0) {
 		k.base = k.now = gate_code(&g);
 		rc = known_gate_write(r, r->assign->task, &k, e);
 	}
-	if (rc == 0)
+	if (rc == 0 && r->conf.verify != NULL)
 		tell(r, commit, &g, note);
 	gate_result_clear(&g);
 	free(note);
@@ -86,7 +133,7 @@ lead_try_base(struct lead *ld, const char *commit, struct err *e)
 	struct known_gate k;
 	int rc;
 
-	if (r->conf.verify == NULL)
+	if (r->conf.verify == NULL && r->conf.setup == NULL)
 		return 0;
 	rc = known_gate_read(r, r->assign->task, &k, e);
 	return rc < 0 || k.found ? rc : try(ld, commit, e);

@@ -179,7 +179,8 @@ enum proto_who {
 	F(u64, tokens_out, OPT, 0)                                                                 \
 	F(u64, past_cost_uusd, OPT, 0) /* of these, in sessions before the present one */          \
 	F(u64, past_tokens_in, OPT, 0)                                                             \
-	F(u64, past_tokens_out, OPT, 0)
+	F(u64, past_tokens_out, OPT, 0)                                                            \
+	F(str, checkout, OPT, 4096) /* the user's, with the files to copy; NULL: there is none */
 
 /*
  * After ASSIGN, and again when they change. name: which configuration; env_json: its variables, an array of
@@ -330,7 +331,8 @@ enum proto_who {
 	F(str, base, REQ, 64)                                                                      \
 	F(str, plan_json, OPT, PLAN_MAX)                                                           \
 	F(str, options_json, REQ, OPTIONS_MAX)                                                     \
-	F(bool, again, OPT, 0)
+	F(bool, again, OPT, 0)                                                                     \
+	F(str, checkout, OPT, 4096) /* from which it was submitted: what is to be copied is there */
 
 #define MSG_RUN_ACCEPTED_FIELDS(F)                                                                 \
 	F(str, run, REQ, NAME_MAX_BYTES)                                                           \

@@ -29,14 +29,21 @@ static void
 make_env(struct role *r)
 {
 	const char *instance = getenv("ORCH_INSTANCE");
-	char *extra[5] = {0};
+	char *extra[9] = {0};
 	size_t n = 0;
 
 	extra[n++] = xasprintf("ORCH_ROLE=%s", perms_who_name(r->kind->who));
 	extra[n++] = xasprintf("ORCH_TASK=%s", r->assign->task);
 	extra[n++] = xasprintf("ORCH_TASK_KEY=%s", r->assign->key == NULL ? "" : r->assign->key);
+	extra[n++] = xasprintf("ORCH_RUN=%s", r->assign->run);
 	if (instance != NULL)
 		extra[n++] = xasprintf("ORCH_INSTANCE=%s", instance);
+	if (r->port_base != 0) {
+		extra[n++] = xasprintf("ORCH_PORT_BASE=%llu", (unsigned long long)r->port_base);
+		extra[n++] = xasprintf("ORCH_PORT_COUNT=%llu", (unsigned long long)r->conf.port_step);
+	}
+	if (r->assign->checkout != NULL)
+		extra[n++] = xasprintf("ORCH_CHECKOUT=%s", r->assign->checkout);
 	strv_free(r->gate_env);
 	configs_wipe_strv(r->env);
 	r->gate_env = agent_env(&r->conf, r->assign->state_dir, (const char *const *)extra, NULL);
@@ -143,8 +150,11 @@ open_role(struct role *r, struct err *e)
 	log_set_level((enum log_level)log_level_parse(r->conf.log));
 	git_init(&r->git, &r->loop, r->assign->git_dir);
 	rc = await_secrets(r, e);
+	if (rc == 0)
+		rc = role_furnish_open(r, e);
 	if (rc < 0)
 		return rc;
+	role_take_ports(r);
 	make_env(r);
 	r->worktree = taskid_worktree(r->assign->state_dir, r->assign->task);
 	r->spent = (struct usage){r->assign->cost_uusd, r->assign->tokens_in, r->assign->tokens_out};
@@ -170,6 +180,7 @@ close_role(struct role *r)
 	strv_free(r->guarded);
 	strv_free(r->gate_env);
 	free(r->worktree);
+	fd_close(&r->port_lock);
 	loop_clear(&r->loop);
 }
 
@@ -189,7 +200,7 @@ save_work(struct role *r)
 static int
 serve(const struct role_kind *kind)
 {
-	struct role r = {.kind = kind};
+	struct role r = {.kind = kind, .port_lock = -1};
 	struct err e = {{0}};
 	int rc;
 

@@ -52,6 +52,8 @@ struct role {
 	char **keys;           /* variables of the API configuration; NULL: none */
 	struct redact *redact; /* what must not leave this process but for its agent; NULL: nothing */
 	char *worktree;        /* the task's own */
+	int port_lock;         /* held while the ports are ours; -1: none */
+	uint64_t port_base;    /* 0: none */
 	struct team team;
 	bool keyed;        /* SECRETS came */
 	bool cancel_asked; /* the last STOP was the run's cancellation */
@@ -67,6 +69,24 @@ int role_main(int argc, char **argv, const struct role_kind *kind);
 
 /* Waits (10 s) until orchd has told all children that exist. */
 int role_await_team(struct role *r, struct err *e);
+
+/*
+ * Ports for what this process starts: port_step of them from port_base on, which no other role of this user
+ * has at the same time, in whatever repository. The same task gets the same ones where they are free.
+ */
+void role_take_ports(struct role *r);
+
+/*
+ * Fresh worktrees hold what a commit holds; these bring the rest (role_tree.c).
+ *
+ * role_furnish_open makes known to git what is copied, so that it is never committed. role_furnish_lead
+ * copies into the own worktree of a lead, for gates; the setup is the gate's first part then. role_furnish
+ * copies into a worker's worktree and runs the setup, once for each value of state; when that is not possible
+ * orchd is told, and ROLE_OVER returned.
+ */
+int role_furnish_open(struct role *r, struct err *e);
+int role_furnish_lead(void *role, struct err *e);
+int role_furnish(struct role *r, const char *state, struct err *e);
 
 /* Removes the private TMPDIR of a task's agents; its home stays, for a retry. Failures do not matter. */
 void role_remove_tmp(struct role *r, const char *task);

@@ -44,7 +44,8 @@ struct peer;
 	C(num, files)                                                                                        \
 	C(num, insertions)                                                                                   \
 	C(num, deletions)                                                                                    \
-	C(num, keyed) /* it was given keys; they themselves are in memory only */
+	C(num, keyed) /* it was given keys; they themselves are in memory only */                            \
+	C(text, checkout) /* from which it was submitted */
 
 #define TASK_COLUMNS(C)                                                                                      \
 	C(text, id)                                                                                          \

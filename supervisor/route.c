@@ -485,6 +485,7 @@ route_assign(struct daemon *d, struct task *t)
 		.past_cost_uusd = (uint64_t)t->past_cost_uusd,
 		.past_tokens_in = (uint64_t)t->past_tokens_in,
 		.past_tokens_out = (uint64_t)t->past_tokens_out,
+		.checkout = r->checkout,
 	    }};
 
 	send_to_role(t, &m);

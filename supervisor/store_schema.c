@@ -48,6 +48,8 @@ static const char *const migrations[] = {
     "ALTER TABLE task ADD COLUMN past_tokens_out INTEGER NOT NULL DEFAULT 0;",
     /* 4: where work that no branch holds was saved */
     "ALTER TABLE task ADD COLUMN saved TEXT;",
+    /* 5: where the files are that a run copies */
+    "ALTER TABLE run ADD COLUMN checkout TEXT;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

@@ -126,6 +126,7 @@ submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *key
 	r->body = xstrdup(m->body);
 	r->base_branch = xstrdup(m->base_branch);
 	r->base = xstrdup(m->base);
+	r->checkout = xstrdup(m->checkout);
 	r->state = RUN_QUEUED;
 	r->created_at = clock_wall_ms();
 	TAILQ_INSERT_TAIL(&d->runs, r, entry);

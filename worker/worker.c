@@ -210,17 +210,18 @@ static int
 work(struct worker *w, struct err *e)
 {
 	const char *head = w->role->assign->head;
-	int rc;
+	bool done = head != NULL && *head != '\0';
+	int rc = done ? 0 : merge_begin(w->role, w->base, e);
 
-	if (head != NULL && *head != '\0') {
+	if (rc == 0)
+		rc = role_furnish(w->role, w->base, e);
+	if (rc == 0 && done)
 		snprintf(w->head, sizeof(w->head), "%s", head);
-		return find_merge(w, e);
-	}
-	rc = merge_begin(w->role, w->base, e);
 	if (rc == 0)
 		rc = find_merge(w, e);
-	if (rc == 0)
-		rc = run_agent(w, e);
+	if (rc != 0 || done)
+		return rc;
+	rc = run_agent(w, e);
 	return rc == 0 ? commit(w, e) : rc;
 }
 

@@ -4,6 +4,7 @@
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/plan.h"
+#include "supervisor/ctl/copylist.h"
 #include "supervisor/ctl/issue.h"
 #include "supervisor/ctl/keys.h"
 #include "supervisor/ctl/live.h"
@@ -62,6 +63,9 @@ prepare(struct submission *s, struct ctl *c, struct err *e)
 		rc = read_plan(s, c->args.plan_file, e);
 	if (rc < 0)
 		return rc;
+	rc = copylist_add(&c->conf, c->repo.top, e);
+	if (rc < 0)
+		return rc;
 	s->options = conf_freeze(&c->conf);
 	return preflight_run(&s->check, c, s->options, e);
 }
@@ -94,6 +98,7 @@ submit(struct submission *s, struct ctl *c)
 	m.run_submit.base_branch = s->check.base_branch;
 	m.run_submit.plan_json = s->plan;
 	m.run_submit.options_json = s->options;
+	m.run_submit.checkout = c->repo.top;
 	m.run_submit.again = ctl_is_front(); /* a container that was started again */
 	rc = ctl_ask(c, &m, on_accepted, s);
 	if (rc != CTL_OK || s->run[0] != '\0')
