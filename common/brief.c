@@ -51,6 +51,12 @@ add_rules(struct prompt *p, const struct brief *b)
 	prompt_add(p,
 	    "  Anything else sends the task back. If the task cannot be done inside them, do what can be "
 	    "done and say what is missing.\n");
+	if (b->guarded != NULL && b->guarded[0] != NULL) {
+		prompt_add(p,
+		    "- These are protected: only where a pattern above is the very name of such a file, "
+		    "without a wildcard, may you touch it:\n");
+		prompt_list(p, b->guarded);
+	}
 	if (b->verify != NULL) {
 		prompt_add(
 		    p, "- This command must succeed at the root of the repository; run it before you end:\n");

@@ -13,13 +13,14 @@
 struct brief {
 	const char *run_title; /* what the whole run is about; NULL */
 	const char *title, *goal;
-	const char *acceptance;  /* NULL */
-	const char *const *owns; /* never NULL */
-	const char *branch;      /* the branch that is checked out in its worktree */
-	const char *verify;      /* the gate's command as text; NULL: no gate */
-	const char *context;     /* from brief_context; NULL */
-	const char *done;        /* what an earlier session left in the worktree, as git tells it; NULL */
-	const char *evidence;    /* a rework: why it was sent back; NULL */
+	const char *acceptance;     /* NULL */
+	const char *const *owns;    /* never NULL */
+	const char *const *guarded; /* protected patterns; NULL: none */
+	const char *branch;         /* the branch that is checked out in its worktree */
+	const char *verify;         /* the gate's command as text; NULL: no gate */
+	const char *context;        /* from brief_context; NULL */
+	const char *done;           /* what an earlier session left in the worktree, as git tells it; NULL */
+	const char *evidence;       /* a rework: why it was sent back; NULL */
 	const char *const *conflicts; /* paths that a merge left with conflict markers; NULL or empty: none */
 	bool resumed;                 /* the session knows its task already: only what is new is said */
 };

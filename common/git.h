@@ -79,9 +79,13 @@ int git_update_branch(
 int git_update_ref(
     struct git *g, const char *ref, const char *new_oid, const char *old_oid, const char *why, struct err *e);
 
-/* Paths that differ between two commits (renames as delete + add), in fresh NULL-terminated storage
- * (strv_free). */
-int git_changed_paths(struct git *g, const char *from, const char *to, char ***paths, struct err *e);
+/* Paths that differ between two commits (renames as delete + add), and which of them are, in to, symbolic
+ * links that lead to an absolute path, above the root or into .git. */
+struct git_changes {
+	char **paths, **outside; /* NULL-terminated */
+};
+int git_changes(struct git *g, const char *from, const char *to, struct git_changes *c, struct err *e);
+void git_changes_clear(struct git_changes *c);
 struct git_stat {
 	uint64_t files, insertions, deletions;
 };

@@ -183,27 +183,6 @@ git_update_branch(struct git *g, const char *branch, const char *new_oid, const 
 }
 
 int
-git_changed_paths(struct git *g, const char *from, const char *to, char ***paths, struct err *e)
-{
-	struct git_out out = {0};
-	size_t n = 0, count = 0;
-	char **v;
-	int rc = git_run(g, 0, &out, e, "diff-tree", "-r", "-z", "--no-renames", "--name-only",
-	    "--no-ext-diff", "--no-textconv", "--ignore-submodules=none", from, to, NULL);
-
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < out.size; i++)
-		count += out.out[i] == '\0';
-	v = xcalloc(count + 1, sizeof(*v));
-	for (const char *p = out.out; p < out.out + out.size && n < count; p += strlen(p) + 1)
-		v[n++] = xstrdup(p);
-	git_out_clear(&out);
-	*paths = v;
-	return 0;
-}
-
-int
 git_diff_stat(struct git *g, const char *from, const char *to, struct git_stat *st, struct err *e)
 {
 	struct git_out out = {0};

@@ -170,6 +170,8 @@ check_all(struct check *c, struct err *e)
 	git_init(&c->git, &c->loop, c->git_dir);
 	rc = check_repository(c, e);
 	if (rc == 0)
+		rc = check_guard(c, e);
+	if (rc == 0)
 		rc = agent_check(c->conf.agent, e);
 	if (rc == 0)
 		rc = agent_check_version(&c->loop, c->conf.agent, e);
@@ -183,8 +185,8 @@ check_all(struct check *c, struct err *e)
 static void
 answer(const struct check *c)
 {
-	json_t *j =
-	    json_pack("{s:s, s:s, s:O}", "base", c->base, "base_branch", c->base_branch, "notes", c->notes);
+	json_t *j = json_pack("{s:s, s:s, s:O, s:s}", "base", c->base, "base_branch", c->base_branch, "notes",
+	    c->notes, "options", c->options);
 	char *text = json_text(j);
 
 	puts(text);
@@ -211,6 +213,7 @@ check_main(void)
 		fprintf(stderr, "%s\n", e.msg[0] != '\0' ? e.msg : strerror(-rc));
 	json_decref(c.notes);
 	free(c.base_branch);
+	free(c.options);
 	free(c.top);
 	free(c.git_dir);
 	free(c.state);

@@ -23,6 +23,7 @@ struct check {
 	char base[GIT_OID_HEX];
 	char *base_branch; /* "" for a detached HEAD */
 	json_t *notes;     /* sentences */
+	char *options;     /* frozen: as they were asked for, and with the gate's own files protected */
 };
 
 /* The program: question on stdin, answer on stdout. 0 or 2. */
@@ -31,6 +32,9 @@ int check_main(void);
 /* The repository, in check_repo.c: what git itself says, commits, base, our branch names; then the notes. 0,
  * or -errno with a sentence. */
 int check_repository(struct check *c, struct err *e);
+/* Where the user did not say what is protected, the files of the base that the gate's command names are too.
+ */
+int check_guard(struct check *c, struct err *e);
 /* Adds a sentence to the notes. */
 void check_note(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -131,8 +131,14 @@ integrate_child(struct lead *ld, const struct team_child *c, struct err *e)
 	int rc = 0;
 
 	link_doing(r->link, "merging %s: %s", task, title);
-	if (spec.verify != NULL)
-		rc = known_gate_read(r, r->assign->task, &known, e);
+	rc = lead_check(ld, c, &res.reason, &res.evidence, e);
+	if (rc == 0) {
+		rc = role_rework(r, task, res.reason, res.evidence, NULL, e);
+		rc = settle(ld, task, submitted_at, rc, e);
+		goto out;
+	}
+	if (rc > 0)
+		rc = spec.verify == NULL ? 0 : known_gate_read(r, r->assign->task, &known, e);
 	spec.gate_known = known.now;
 	if (rc == 0)
 		rc = integrate_run(&spec, &res, e);
@@ -143,8 +149,9 @@ integrate_child(struct lead *ld, const struct team_child *c, struct err *e)
 		if (rc == 0)
 			rc = answer(ld, task, &res, e);
 		rc = settle(ld, task, submitted_at, rc, e);
-		integrate_result_clear(&res);
 	}
+out:
+	integrate_result_clear(&res);
 	free(task);
 	free(head);
 	free(title);

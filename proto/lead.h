@@ -50,6 +50,13 @@ int lead_add(struct lead *ld, const struct msg_task_add *task, struct err *e);
  */
 int lead_serve(struct lead *ld, struct err *e);
 
+/*
+ * Is what the child hands in, from its base to its head, within what it owns, and clear of what is protected?
+ * The worker has asked the same of itself; here it is asked by who keeps the result. 1; 0 with *reason and
+ * *evidence (the caller's); -errno.
+ */
+int lead_check(struct lead *ld, const struct team_child *c, char **reason, char **evidence, struct err *e);
+
 /* Removes the own worktree: planner's and gates' droppings, nobody's work. */
 int lead_remove_worktree(struct lead *ld, struct err *e);
 

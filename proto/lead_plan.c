@@ -6,6 +6,7 @@
 #include "common/brief.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/owns.h"
 #include "common/text.h"
 #include "proto/attempt.h"
 
@@ -26,9 +27,27 @@ check_reserved(const struct plan *p, struct err *e)
 	return 0;
 }
 
+/*
+ * What is protected may be changed by a task that owns it by name, if its area does: said now, not when the
+ * work is done. An owner by wildcard is no fault; it only gives no right to the protected ones among the
+ * files.
+ */
+static int
+check_protected(const struct plan *p, const char *const *area, const char *const *guarded, struct err *e)
+{
+	for (size_t i = 0; i < p->count; i++)
+		for (char **o = p->items[i].owns; *o != NULL; o++)
+			if (owns_match_any(guarded, *o) && !owns_name(area, *o))
+				return err_set(e, -EINVAL,
+				    "tasks[%zu].owns[%zu]: %s is protected, and the area does not own it by "
+				    "name",
+				    i, (size_t)(o - p->items[i].owns), *o);
+	return 0;
+}
+
 /* The tasks that a director's plan already gives an area are checked before any EM starts on them. */
 static int
-check_given_tasks(const struct plan *p, struct err *e)
+check_given_tasks(const struct plan *p, const char *const *guarded, struct err *e)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		const struct plan_item *it = &p->items[i];
@@ -41,9 +60,11 @@ check_given_tasks(const struct plan *p, struct err *e)
 		within = plan_item_owns(p, it);
 		rc = plan_parse(&tasks, PLAN_TASKS, it->tasks_json, strlen(it->tasks_json),
 		    (const char *const *)within, e);
-		strv_free(within);
 		if (rc == 0)
 			rc = check_reserved(&tasks, e);
+		if (rc == 0)
+			rc = check_protected(&tasks, (const char *const *)within, guarded, e);
+		strv_free(within);
 		plan_clear(&tasks);
 		if (rc < 0)
 			return err_prefix(e, rc, "area %s", it->id);
@@ -55,14 +76,17 @@ static int
 parse(struct lead *ld, const char *json, struct err *e)
 {
 	const char *const *within = ld->level == PLAN_TASKS ? (const char *const *)ld->role->owns : NULL;
+	const char *const *guarded = (const char *const *)ld->role->guarded;
 	struct plan p = {0};
 	int rc = plan_parse(&p, ld->level, json, strlen(json), within, e);
 
 	if (rc < 0)
 		return rc;
 	rc = check_reserved(&p, e);
+	if (rc == 0 && within != NULL)
+		rc = check_protected(&p, within, guarded, e);
 	if (rc == 0)
-		rc = check_given_tasks(&p, e);
+		rc = check_given_tasks(&p, guarded, e);
 	if (rc < 0) {
 		plan_clear(&p);
 		return rc;

@@ -32,7 +32,9 @@ child_clear(struct team_child *c)
 	free(c->task);
 	free(c->key);
 	free(c->title);
+	free(c->owns_json);
 	free(c->branch);
+	free(c->base);
 	free(c->head);
 	free(c->reason);
 }
@@ -99,7 +101,9 @@ team_apply(struct team *t, const struct msg_child *m, struct err *e)
 	xreplace(&c->task, m->task);
 	xreplace(&c->key, m->key);
 	xreplace(&c->title, m->title);
+	xreplace(&c->owns_json, m->owns_json);
 	xreplace(&c->branch, m->branch);
+	xreplace(&c->base, m->base);
 	xreplace(&c->head, m->head);
 	xreplace(&c->reason, m->reason);
 	/* A submission that was answered stays answered until the child submits again: a CHILD that was sent

@@ -28,7 +28,7 @@ enum team_state {
 };
 
 struct team_child {
-	char *task, *key, *title, *branch, *head, *reason;
+	char *task, *key, *title, *owns_json, *branch, *base, *head, *reason;
 	uint64_t ordinal, submitted_at;
 	enum team_state state;
 	bool alive;    /* a process of its tree lives: its worktree is not ours yet */

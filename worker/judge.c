@@ -3,8 +3,8 @@
 
 #include "common/alloc.h"
 #include "common/json.h"
-#include "common/owns.h"
 #include "common/text.h"
+#include "common/trespass.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +13,6 @@
 #define PATHS_IN_REASON 3
 #define TITLE_MAX 160
 #define SUMMARY_MAX 500
-
-/* "a, b and 3 more" (brief), or a list with a line per path. */
-static char *
-list_paths(char *const *paths, size_t shown, const char *before, const char *between)
-{
-	size_t count = strv_len((const char *const *)paths);
-	char *text = xstrdup("");
-
-	for (size_t i = 0; i < count && i < shown; i++) {
-		char *longer = xasprintf("%s%s%s%s", text, i == 0 ? "" : between, before, paths[i]);
-
-		free(text);
-		text = longer;
-	}
-	if (count > shown) {
-		char *longer = xasprintf("%s%s%sand %zu more", text, between, before, count - shown);
-
-		free(text);
-		text = longer;
-	}
-	return text;
-}
 
 static void
 unchanged(const struct judge_facts *f, struct judgement *j)
@@ -55,8 +33,8 @@ unchanged(const struct judge_facts *f, struct judgement *j)
 static void
 marked(const struct judge_facts *f, struct judgement *j)
 {
-	char *brief = list_paths(f->marked, PATHS_IN_REASON, "", ", ");
-	char *list = list_paths(f->marked, PATHS_SHOWN, "  ", "\n");
+	char *brief = trespass_list(f->marked, PATHS_IN_REASON, "", ", ");
+	char *list = trespass_list(f->marked, PATHS_SHOWN, "  ", "\n");
 
 	j->reason = xasprintf("conflict markers were left in %s", brief);
 	j->evidence =
@@ -68,63 +46,16 @@ marked(const struct judge_facts *f, struct judgement *j)
 	free(list);
 }
 
-static void
-breached(const struct judge_facts *f, char *const *paths, struct judgement *j)
-{
-	char *brief = list_paths(paths, PATHS_IN_REASON, "", ", ");
-	char *list = list_paths(paths, PATHS_SHOWN, "  ", "\n");
-	char *owns = list_paths((char *const *)f->owns, PATHS_SHOWN, "  ", "\n");
-
-	j->reason = xasprintf("changed what the task does not own: %s", brief);
-	j->evidence =
-	    xasprintf("These paths were changed, added or removed, but do not belong to this task:\n\n%s\n\n"
-		      "The task owns only:\n\n%s\n\nPut them back as they were in commit %.12s (git "
-		      "checkout %.12s -- PATH; remove what was not there), and do the task within what it "
-		      "owns.",
-		list, owns, f->base, f->base);
-	free(brief);
-	free(list);
-	free(owns);
-}
-
-static void
-touched_guarded(const struct judge_facts *f, char *const *paths, struct judgement *j)
-{
-	char *brief = list_paths(paths, PATHS_IN_REASON, "", ", ");
-	char *list = list_paths(paths, PATHS_SHOWN, "  ", "\n");
-
-	j->reason = xasprintf("changed what is protected: %s", brief);
-	j->evidence =
-	    xasprintf("These paths were changed, added or removed, but they are protected: only a task that "
-		      "owns the very file by its name, not by a wildcard, may touch them:\n\n%s\n\nPut them "
-		      "back as they were in commit %.12s (git checkout %.12s -- PATH; remove what was not "
-		      "there).",
-		list, f->base, f->base);
-	free(brief);
-	free(list);
-}
-
-/* Changed paths that are protected and that no pattern names; a fresh vector of borrowed paths, or NULL. */
-static char **
-find_guarded(const struct judge_facts *f)
-{
-	char **found = NULL;
-	size_t n = 0;
-
-	for (size_t i = 0; f->guarded != NULL && f->changed[i] != NULL; i++) {
-		if (!owns_match_any(f->guarded, f->changed[i]) || owns_name(f->owns, f->changed[i]))
-			continue;
-		found = xrealloc(found, (n + 2) * sizeof(*found));
-		found[n++] = f->changed[i];
-		found[n] = NULL;
-	}
-	return found;
-}
-
 bool
 judge(const struct judge_facts *f, struct judgement *j)
 {
-	char **breaches;
+	const struct trespass_facts t = {
+	    .base = f->base,
+	    .changed = f->changed,
+	    .outside = f->outside,
+	    .owns = f->owns,
+	    .guarded = f->guarded,
+	};
 
 	memset(j, 0, sizeof(*j));
 	if (f->changed[0] == NULL) {
@@ -135,17 +66,7 @@ judge(const struct judge_facts *f, struct judgement *j)
 		marked(f, j);
 		return false;
 	}
-	breaches = owns_breaches(f->owns, f->changed);
-	if (breaches != NULL) {
-		breached(f, breaches, j);
-	} else {
-		breaches = find_guarded(f);
-		if (breaches == NULL)
-			return true;
-		touched_guarded(f, breaches, j);
-	}
-	free(breaches);
-	return false;
+	return trespass_check(&t, &j->reason, &j->evidence);
 }
 
 void

@@ -9,10 +9,11 @@
 #include <stddef.h>
 
 struct judge_facts {
-	const char *base;           /* the commit that changes are counted from */
-	char *const *changed;       /* paths in which the commit differs from it */
-	char *const *marked;        /* files with conflict markers left in them */
-	const char *const *owns;    /* patterns */
+	const char *base;        /* the commit that changes are counted from */
+	char *const *changed;    /* paths in which the commit differs from it */
+	char *const *outside;    /* symbolic links among them that lead out of the repository; NULL: none */
+	char *const *marked;     /* files with conflict markers left in them */
+	const char *const *owns; /* patterns */
 	const char *const *guarded; /* patterns of what only an owner by name may change; NULL: nothing */
 	const char *denied;         /* tools that the agent wanted and was not allowed to use; NULL */
 };
@@ -22,9 +23,8 @@ struct judgement {
 	char *reason, *evidence;
 };
 
-/* True when it may go on to the gate. False with j filled: nothing changed, markers left, a breach, or a
- * protected path, looked
- * at in this order. */
+/* True when it may go on to the gate. False with j filled: nothing changed, markers left, or a trespass,
+ * looked at in this order. */
 bool judge(const struct judge_facts *f, struct judgement *j);
 void judgement_clear(struct judgement *j);
 

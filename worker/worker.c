@@ -158,6 +158,7 @@ make_brief(struct worker *w, bool resumed)
 	    .goal = a->goal,
 	    .acceptance = a->acceptance,
 	    .owns = (const char *const *)r->owns,
+	    .guarded = (const char *const *)r->guarded,
 	    .branch = a->branch,
 	    .verify = verify,
 	    .context = context,
@@ -232,18 +233,20 @@ check(struct worker *w, struct err *e)
 	    .owns = (const char *const *)w->role->owns,
 	    .guarded = (const char *const *)w->role->guarded,
 	    .denied = w->denied};
-	char **changed = NULL, **marked = NULL;
+	struct git_changes changes = {0};
+	char **marked = NULL;
 	struct judgement j = {0};
-	int rc = git_changed_paths(&w->role->git, w->base, w->head, &changed, e);
+	int rc = git_changes(&w->role->git, w->base, w->head, &changes, e);
 
 	if (rc == 0)
 		rc = merge_marked(w->role, &w->merge, w->head, &marked, e);
-	f.changed = changed;
+	f.changed = changes.paths;
+	f.outside = changes.outside;
 	f.marked = marked;
 	if (rc == 0 && !judge(&f, &j))
 		rc = send_back(w, j.reason, j.evidence, e);
 	judgement_clear(&j);
-	strv_free(changed);
+	git_changes_clear(&changes);
 	strv_free(marked);
 	return rc;
 }

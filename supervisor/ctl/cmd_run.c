@@ -97,7 +97,7 @@ submit(struct submission *s, struct ctl *c)
 	m.run_submit.base = s->check.base;
 	m.run_submit.base_branch = s->check.base_branch;
 	m.run_submit.plan_json = s->plan;
-	m.run_submit.options_json = s->options;
+	m.run_submit.options_json = s->check.options;
 	m.run_submit.checkout = c->repo.top;
 	m.run_submit.again = ctl_is_front(); /* a container that was started again */
 	rc = ctl_ask(c, &m, on_accepted, s);

@@ -46,7 +46,7 @@ static int
 read_answer(struct preflight *p, const char *text, size_t size, struct err *e)
 {
 	json_t *j = json_parse("orch-director --check", text, size, e), *notes;
-	const char *base, *branch;
+	const char *base, *branch, *options;
 	char *list;
 	int rc = 0;
 
@@ -54,6 +54,7 @@ read_answer(struct preflight *p, const char *text, size_t size, struct err *e)
 		return -EIO;
 	base = json_str(j, "base");
 	branch = json_str(j, "base_branch");
+	options = json_str(j, "options");
 	notes = json_object_get(j, "notes");
 	list = notes == NULL ? NULL : json_text(notes);
 	if (!is_oid(base))
@@ -62,6 +63,7 @@ read_answer(struct preflight *p, const char *text, size_t size, struct err *e)
 		rc = json_to_strv(list, &p->notes, e);
 	if (rc == 0) {
 		strcpy(p->base, base);
+		p->options = xstrdup(options); /* absent: they are fine as they are */
 		p->base_branch = xstrdup(branch != NULL && branch[0] != '\0' ? branch : NULL);
 	}
 	free(list);
@@ -116,6 +118,8 @@ preflight_run(struct preflight *p, struct ctl *c, const char *options_json, stru
 		rc = cmd_ok(&r) ? read_answer(p, r.out, r.out_size, e) : refusal(&r, e);
 		cmd_result_clear(&r);
 	}
+	if (rc == 0 && p->options == NULL)
+		p->options = xstrdup(options_json);
 	free(in);
 	free(program);
 	return rc;
@@ -125,6 +129,7 @@ void
 preflight_clear(struct preflight *p)
 {
 	free(p->base_branch);
+	free(p->options);
 	strv_free(p->notes);
 	memset(p, 0, sizeof(*p));
 }

@@ -11,6 +11,7 @@ struct preflight {
 	char base[65];     /* the commit to start from */
 	char *base_branch; /* NULL: a detached HEAD */
 	char **notes;      /* what the user should know; NULL-terminated */
+	char *options;     /* frozen: those that were asked about, as the run is to have them */
 };
 
 /*

@@ -240,6 +240,45 @@ test_bad_questions(void **state)
 	expect_refusal(ask_raw(t, "[]"), "\"git_dir\"");
 }
 
+/* Is path among what the options that come back protect? */
+static bool
+guards(struct testrepo *t, const char *options, const char *path)
+{
+	struct answer a = ask(t, t->top, options);
+	json_t *frozen, *list, *item;
+	bool found = false;
+	size_t i;
+
+	assert_int_equal(a.status, 0);
+	frozen = json_loads(json_string_value(json_object_get(a.json, "options")), 0, NULL);
+	assert_non_null(frozen);
+	list = json_object_get(frozen, "protected_paths");
+	json_array_foreach(list, i, item) found |= strcmp(json_string_value(item), path) == 0;
+	json_decref(frozen);
+	forget(&a);
+	return found;
+}
+
+static void
+test_the_gates_own_files_are_protected(void **state)
+{
+	struct testrepo *t = *state;
+
+#define WITH(more) "{\"agent\":\"" AGENT "\"," more "}"
+	testrepo_file(t, "ci/check.sh", "true\n");
+	testrepo_file(t, "test/a", "x\n");
+	testrepo_file(t, "Makefile", "test:\n");
+	free(testrepo_commit(t, "with a gate"));
+	assert_true(guards(t, WITH("\"verify\":\"./ci/check.sh && make test\""), "ci/check.sh"));
+	assert_true(guards(t, WITH("\"verify\":\"./ci/check.sh && make test\""), "Makefile"));
+	assert_true(guards(t, WITH("\"verify\":[\"make\",\"test\"]"), "orchestrator.json"));
+	/* A folder is work; what is not in the tree, or not the default, is for the user to say. */
+	assert_false(guards(t, WITH("\"verify\":\"make test\""), "test"));
+	assert_false(guards(t, WITH("\"verify\":\"make test\""), "GNUmakefile"));
+	assert_false(guards(t, WITH("\"verify\":\"make\",\"protected_paths\":[\"x\"]"), "Makefile"));
+	assert_true(guards(t, WITH("\"verify\":\"make\",\"protected_paths\":[\"x\"]"), "x"));
+}
+
 int
 main(void)
 {
@@ -252,6 +291,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_agent_and_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_folder_in_the_way, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_bad_questions, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_the_gates_own_files_are_protected, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,10 +88,56 @@ refs_move_only_from_where_they_were(void **state)
 }
 
 static void
+links_that_lead_out(void **state)
+{
+	static const struct {
+		const char *path, *target;
+		bool outside;
+	} links[] = {
+	    {"a", "README", false},
+	    {"d/b", "../README", false},
+	    {"d/c", "../../elsewhere", true},
+	    {"d/d", "x/../../../up", true},
+	    {"d/e", "./x//../f", false},
+	    {"f", "/etc/passwd", true},
+	    {"g", ".git/config", true},
+	    {"h", "..", true},
+	    {"i", ".", false},
+	};
+	const size_t n = sizeof(links) / sizeof(links[0]);
+	struct testrepo *t = *state;
+	char a[GIT_OID_HEX], b[GIT_OID_HEX], *path;
+	struct git_changes c;
+	size_t k = 0;
+
+	ok(t, git_resolve(&t->git, "main", a, &t->e));
+	testrepo_file(t, "d/x", "x\n");
+	for (size_t i = 0; i < n; i++) {
+		path = xasprintf("%s/%s", t->top, links[i].path);
+		assert_int_equal(symlink(links[i].target, path), 0);
+		free(path);
+	}
+	free(testrepo_commit(t, "links"));
+	ok(t, git_resolve(&t->git, "main", b, &t->e));
+	ok(t, git_changes(&t->git, a, b, &c, &t->e));
+	for (size_t i = 0; i < n; i++)
+		if (links[i].outside)
+			assert_string_equal(c.outside[k++], links[i].path);
+	assert_null(c.outside[k]);
+	git_changes_clear(&c);
+	/* Where they go is nobody's fault. */
+	ok(t, git_changes(&t->git, b, a, &c, &t->e));
+	assert_null(c.outside[0]);
+	assert_int_equal(strv_len((const char *const *)c.paths), n + 1);
+	git_changes_clear(&c);
+}
+
+static void
 changed_paths_of_every_spelling(void **state)
 {
 	struct testrepo *t = *state;
-	char a[GIT_OID_HEX], b[GIT_OID_HEX], **paths = NULL;
+	char a[GIT_OID_HEX], b[GIT_OID_HEX];
+	struct git_changes c;
 	struct git_stat st;
 
 	testrepo_file(t, "old name", "some\nlines\nto be\nrecognised\n");
@@ -103,17 +149,18 @@ changed_paths_of_every_spelling(void **state)
 	testrepo_file(t, "bad\xff", "x\n");
 	free(testrepo_commit(t, "after"));
 	ok(t, git_resolve(&t->git, "main", b, &t->e));
-	ok(t, git_changed_paths(&t->git, a, b, &paths, &t->e));
-	assert_int_equal(strv_len((const char *const *)paths), 5);
-	assert_string_equal(paths[0], "bad\xff");
-	assert_string_equal(paths[1], "d\xc3\xa9j\xc3\xa0/\"vu\"");
-	assert_string_equal(paths[2], "line\nbreak");
-	assert_string_equal(paths[3], "new name");
-	assert_string_equal(paths[4], "old name");
-	strv_free(paths);
-	ok(t, git_changed_paths(&t->git, a, a, &paths, &t->e));
-	assert_null(paths[0]);
-	strv_free(paths);
+	ok(t, git_changes(&t->git, a, b, &c, &t->e));
+	assert_int_equal(strv_len((const char *const *)c.paths), 5);
+	assert_null(c.outside[0]);
+	assert_string_equal(c.paths[0], "bad\xff");
+	assert_string_equal(c.paths[1], "d\xc3\xa9j\xc3\xa0/\"vu\"");
+	assert_string_equal(c.paths[2], "line\nbreak");
+	assert_string_equal(c.paths[3], "new name");
+	assert_string_equal(c.paths[4], "old name");
+	git_changes_clear(&c);
+	ok(t, git_changes(&t->git, a, a, &c, &t->e));
+	assert_null(c.paths[0]);
+	git_changes_clear(&c);
 	ok(t, git_diff_stat(&t->git, a, b, &st, &t->e));
 	assert_int_equal(st.files, 5);
 	assert_int_equal(st.insertions, 7);
@@ -168,7 +215,8 @@ nothing_outside_has_a_say(void **state)
 {
 	struct testrepo *t = *state;
 	char *hook = testrepo_path(t, "trap"), *ran = testrepo_path(t, "ran"), *script;
-	char a[GIT_OID_HEX], **paths;
+	char a[GIT_OID_HEX];
+	struct git_changes c;
 
 	script = xasprintf("#!/bin/sh\ntouch %s\nexit 1\n", ran);
 	testrepo_write(t, "trap", script);
@@ -190,8 +238,8 @@ nothing_outside_has_a_say(void **state)
 	setenv("GIT_TRACE", "1", 1);
 	ok(t, git_resolve(&t->git, "main", a, &t->e));
 	ok(t, git_update_branch(&t->git, "cco/1", a, "", &t->e));
-	ok(t, git_changed_paths(&t->git, a, a, &paths, &t->e));
-	strv_free(paths);
+	ok(t, git_changes(&t->git, a, a, &c, &t->e));
+	git_changes_clear(&c);
 	assert_int_equal(git_is_dirty(&t->git, t->top, &t->e), 0);
 	unsetenv("GIT_DIR");
 	unsetenv("GIT_INDEX_FILE");
@@ -394,6 +442,7 @@ main(void)
 	    TEST(resolves_commits_trees_and_ancestry),
 	    TEST(refs_move_only_from_where_they_were),
 	    TEST(changed_paths_of_every_spelling),
+	    TEST(links_that_lead_out),
 	    TEST(identity_is_the_users_or_ours),
 	    TEST(dirty_means_anything_not_committed),
 	    TEST(nothing_outside_has_a_say),

@@ -197,6 +197,83 @@ test_red_merge_is_sent_back_and_a_failed_task_does_not_sink_the_rest(void **stat
 	host_free(f);
 }
 
+static const char *first_path; /* of the first child's first submission */
+
+static void
+trespass_then_put_right(struct rolehost *f, const struct msg *m)
+{
+	struct host_child *c = &f->children[0];
+
+	if (m->id == MSG_TASK_ADD && m->task_add.ordinal == 1) {
+		host_child_submits(f, c, first_path, "x\n");
+	} else if (m->id == MSG_TASK_ADD) {
+		host_child_ends(f, &f->children[1], "failed", "it was too hard");
+	} else if (m->id == MSG_REWORK) {
+		testrepo_do(f->repo, NULL, "branch", "-q", "-f", c->branch, c->base, NULL);
+		host_child_submits(f, c, f->who == WHO_EM ? "src/a.c" : "src/core.c", "x\n");
+	}
+}
+
+/* A worker, or an EM, that let something through is not believed. */
+static void
+expect_sent_back(struct rolehost *f, const char *path, const char *reason)
+{
+	first_path = path;
+	f->on_request = trespass_then_put_right;
+	assert_int_equal(host_run(f), 0);
+	assert_string_equal(last(f, MSG_REWORK)->rework.reason, reason);
+	assert_non_null(strstr(f->last[MSG_REWORK]->rework.evidence, path));
+	assert_non_null(strstr(f->story, "REWORK INTEGRATED"));
+	host_free(f);
+}
+
+static void
+test_submissions_are_checked_again(void **state)
+{
+	static const char wide[] = "{\"summary\":\"One.\",\"areas\":[{\"id\":\"core\",\"title\":\"C\","
+				   "\"goal\":\"g\",\"owns\":[\"**\"]}]}";
+	struct rolehost *f = new_em(NULL);
+
+	(void)state;
+	host_set(&f->a.plan_json, TASKS);
+	expect_sent_back(f, "src/z.c", "changed what the task does not own: src/z.c");
+	f = new_director(NULL);
+	host_set(&f->a.plan_json, AREAS);
+	expect_sent_back(f, "docs/of-another", "changed what the task does not own: docs/of-another");
+	f = new_director(NULL);
+	host_set(&f->a.plan_json, wide);
+	expect_sent_back(f, ".ci/run", "changed what is protected: .ci/run");
+}
+
+/* Only where the area has it by name may a task have it by name. */
+static void
+test_protected_is_for_the_area_to_give(void **state)
+{
+	static const char plan[] =
+	    "{\"summary\":\"x\",\"tasks\":[{\"id\":\"a\",\"title\":\"A\",\"goal\":\"g\","
+	    "\"owns\":[\".ci/run\"]}]}";
+	struct rolehost *f = new_em(NULL);
+
+	(void)state;
+	host_set(&f->a.plan_json, plan);
+	host_set(&f->a.owns_json, "[\"**\"]");
+	assert_int_equal(host_run(f), 0);
+	assert_string_equal(last(f, MSG_FAIL)->fail.reason,
+	    "the plan that was given is not valid: tasks[0].owns[0]: .ci/run is protected, and the area does "
+	    "not own "
+	    "it by name");
+	host_free(f);
+	f = new_em(NULL);
+	host_set(&f->a.plan_json, plan);
+	host_set(&f->a.owns_json, "[\"**\",\".ci/run\"]");
+	first_path = ".ci/run";
+	f->on_request = trespass_then_put_right;
+	assert_int_equal(host_run(f), 0);
+	assert_null(f->last[MSG_REWORK]);
+	last(f, MSG_SUBMIT);
+	host_free(f);
+}
+
 static char *told; /* texts of all gate events, a line each */
 
 static void
@@ -634,6 +711,8 @@ main(void)
 	    cmocka_unit_test(test_bad_plan_goes_back_twice_then_fails),
 	    cmocka_unit_test(test_bad_plan_is_put_right),
 	    cmocka_unit_test(test_red_merge_is_sent_back_and_a_failed_task_does_not_sink_the_rest),
+	    cmocka_unit_test(test_submissions_are_checked_again),
+	    cmocka_unit_test(test_protected_is_for_the_area_to_give),
 	    cmocka_unit_test(test_red_base_is_nobodys_fault),
 	    cmocka_unit_test(test_red_base_that_was_cured_counts),
 	    cmocka_unit_test(test_area_fails_when_nothing_came_of_it),

@@ -119,6 +119,51 @@ test_breach_goes_back(void **state)
 	host_free(f);
 }
 
+/* Whatever way a change takes, what is not owned is refused by its name. */
+static void
+test_every_way_out_is_refused(void **state)
+{
+	static const struct {
+		const char *script, *reason;
+	} ways[] = {
+	    {"run mkdir -p src; git mv other.c src/other.c", "changed what the task does not own: other.c"},
+	    {"run mkdir -p src; mv other.c src/other.c", "changed what the task does not own: other.c"},
+	    {"delete other.c", "changed what the task does not own: other.c"},
+	    {"run chmod +x other.c", "changed what the task does not own: other.c"},
+	    {"run git update-index --chmod=+x other.c; git commit -q -m x; chmod +x other.c",
+		"changed what the task does not own: other.c"},
+	    {"run ln -sf src/a.c other.c", "changed what the task does not own: other.c"},
+	    {"run mkdir -p src; ln -s ../other.c src/link; echo through > src/link",
+		"changed what the task does not own: other.c"},
+	    {"run mkdir -p src; ln -s ../../x src/out",
+		"left symbolic links that lead out of the repository: src/out"},
+	    {"run mkdir -p src; ln -s /etc src/etc",
+		"left symbolic links that lead out of the repository: src/etc"},
+	    {"run git init -q sub && git -C sub -c user.name=a -c user.email=a@b commit -q --allow-empty -m "
+	     "x && "
+	     "printf '[submodule \"sub\"]\\n\\tpath = sub\\n\\turl = ./sub\\n' > .gitmodules && git add sub "
+	     ".gitmodules",
+		"changed what the task does not own: .gitmodules, sub"},
+	    {"run echo outside > ../outside", "the agent changed nothing"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct rolehost *f = new_worker(NULL);
+		char *script = xasprintf("%s\n", ways[i].script);
+
+		testrepo_file(f->repo, "other.c", "int other;\n");
+		free(testrepo_commit(f->repo, "other"));
+		testrepo_do(f->repo, NULL, "branch", "-q", "-f", "parent", "main", NULL);
+		host_script(f, "worker-core.a", script);
+		assert_int_equal(host_run(f), 0);
+		assert_string_equal(last(f, MSG_REWORK)->rework.reason, ways[i].reason);
+		assert_null(f->last[MSG_SUBMIT]);
+		free(script);
+		host_free(f);
+	}
+}
+
 static void
 test_protected_path_goes_back(void **state)
 {
@@ -543,6 +588,7 @@ main(void)
 	    cmocka_unit_test(test_one_task),
 	    cmocka_unit_test(test_changed_nothing_then_resumed_with_the_evidence),
 	    cmocka_unit_test(test_breach_goes_back),
+	    cmocka_unit_test(test_every_way_out_is_refused),
 	    cmocka_unit_test(test_protected_path_goes_back),
 	    cmocka_unit_test(test_red_gate_goes_back_without_its_droppings),
 	    cmocka_unit_test(test_gate_that_was_red_before_does_not_judge),

@@ -91,6 +91,7 @@ clear_child(struct host_child *c)
 	free(c->goal);
 	free(c->state);
 	free(c->branch);
+	free(c->base);
 	free(c->head);
 	free(c->owns);
 	free(c->merge_from);
@@ -238,6 +239,7 @@ host_child_tell(struct rolehost *f, const struct host_child *c)
 		.owns_json = c->owns,
 		.state = c->state,
 		.branch = c->branch,
+		.base = c->base,
 		.head = c->head,
 		.rework = c->rework,
 		.submitted_at = c->submitted_at,
@@ -454,6 +456,10 @@ host_child_submits(struct rolehost *f, struct host_child *c, const char *path, c
 	char *wt = testrepo_path(f->repo, "child"), *file = xasprintf("child/%s", path);
 
 	testrepo_do(f->repo, NULL, "worktree", "add", "-q", "--detach", wt, from, NULL);
+	if (c->base == NULL)
+		c->base = testrepo_git(f->repo, wt, "rev-parse", "HEAD", NULL);
+	if (c->merge_from != NULL)
+		xreplace(&c->base, c->merge_from);
 	if (c->merge_from != NULL)
 		testrepo_try(f->repo, wt, "merge", "-q", "--no-edit", c->merge_from, NULL);
 	testrepo_write(f->repo, file, text);
