@@ -3,17 +3,21 @@
 #     docker build -t orch .
 #     docker run --rm -v "$PWD:/repo" -e CLAUDE_CONFIGS -e GITHUB_TOKEN orch 25
 #
-# The agent itself is not in it: install one in an image FROM this, or mount one and name it with --agent.
+# The agent itself is not in it: install one in an image FROM this, or mount one and name it with --agent. Any image of
+# Debian 12 will do as BASE; script/container builds without a registry. docs/supervision.md says more.
+ARG BASE=docker.io/library/debian:12-slim
 
-FROM docker.io/library/debian:12 AS build
+FROM $BASE AS build
+ARG DEMO=OFF
 COPY script/bootstrap /src/script/bootstrap
 RUN /src/script/bootstrap
 COPY . /src
-RUN cmake -G Ninja -S /src -B /build -DCMAKE_BUILD_TYPE=Release -DORCH_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr \
+RUN cmake -G Ninja -S /src -B /build -DCMAKE_BUILD_TYPE=Release -DORCH_TESTS=OFF -DORCH_DEMO=$DEMO \
+		-DCMAKE_INSTALL_PREFIX=/usr \
 	&& ninja -C /build \
 	&& DESTDIR=/out cmake --install /build --strip
 
-FROM docker.io/library/debian:12-slim
+FROM $BASE
 RUN apt-get update \
 	&& apt-get install -y --no-install-recommends git ca-certificates libevent-core-2.1-7 libevent-extra-2.1-7 \
 		libcurl4 libmsgpackc2 libbsd0 libjansson4 libsqlite3-0 \

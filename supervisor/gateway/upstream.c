@@ -1,5 +1,5 @@
 /*
- * upstream: curl's multi interface driven by libevent (see upstream.h). Rules of libcurl that shape this
+ * upstream: requests that stream, by curl on libevent (see upstream.h). Rules of libcurl that shape this
  * file: POSTFIELDS is not copied; an easy handle must not be cleaned up within its own callbacks, so what a
  * callback decides is done when curl reports the end; a paused transfer has no low-speed limit, so the timers
  * are ours.
@@ -8,8 +8,8 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/http/multi.h"
 
-#include <curl/curl.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +17,8 @@
 #include <strings.h>
 
 struct upstreams {
-	CURLM *multi;
+	struct http_multi *multi;
 	struct event_base *base;
-	struct event *timer;
 };
 
 struct upstream {
@@ -47,7 +46,7 @@ set_timer(struct event *ev, int64_t ms)
 static void
 free_upstream(struct upstream *u)
 {
-	curl_multi_remove_handle(u->us->multi, u->easy);
+	http_multi_remove(u->us->multi, u->easy);
 	curl_easy_cleanup(u->easy);
 	curl_slist_free_all(u->headers);
 	event_free(u->timer);
@@ -92,78 +91,14 @@ judge(const struct upstream *u, CURLcode rc)
 }
 
 static void
-reap(struct upstreams *us)
+on_done(void *private, CURLcode rc)
 {
-	CURLMsg *msg;
-	int left;
+	struct upstream *u = private;
 
-	while ((msg = curl_multi_info_read(us->multi, &left)) != NULL) {
-		CURLcode rc = msg->data.result;
-		struct upstream *u;
-
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&u);
-		if (u->head_too_long)
-			finish(u, UPSTREAM_BROKEN, "its headers have no end");
-		else
-			finish(u, judge(u, rc), u->fault[0] != '\0' ? u->fault : curl_easy_strerror(rc));
-	}
-}
-
-static void
-on_socket_event(evutil_socket_t fd, short what, void *arg)
-{
-	struct upstreams *us = arg;
-	int running, action = ((what & EV_READ) != 0 ? CURL_CSELECT_IN : 0) |
-			      ((what & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
-
-	curl_multi_socket_action(us->multi, fd, action, &running);
-	reap(us);
-}
-
-static void
-on_multi_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct upstreams *us = arg;
-	int running;
-
-	(void)fd;
-	(void)what;
-	curl_multi_socket_action(us->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	reap(us);
-}
-
-static int
-set_multi_timer(CURLM *multi, long ms, void *arg)
-{
-	struct upstreams *us = arg;
-
-	(void)multi;
-	if (ms < 0)
-		event_del(us->timer);
+	if (u->head_too_long)
+		finish(u, UPSTREAM_BROKEN, "its headers have no end");
 	else
-		set_timer(us->timer, ms);
-	return 0;
-}
-
-static int
-watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
-{
-	struct upstreams *us = arg;
-	struct event *ev = socketp;
-	short events = (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
-
-	(void)easy;
-	if (ev != NULL)
-		event_free(ev);
-	ev = NULL;
-	if (what != CURL_POLL_REMOVE) {
-		ev = event_new(us->base, fd, events | EV_PERSIST, on_socket_event, us);
-		event_add(ev, NULL);
-	}
-	curl_multi_assign(us->multi, fd, ev);
-	return 0;
+		finish(u, judge(u, rc), u->fault[0] != '\0' ? u->fault : curl_easy_strerror(rc));
 }
 
 static void
@@ -312,12 +247,7 @@ upstreams_new(struct event_base *base)
 	struct upstreams *us = xcalloc(1, sizeof(*us));
 
 	us->base = base;
-	us->multi = curl_multi_init();
-	us->timer = evtimer_new(base, on_multi_timer, us);
-	curl_multi_setopt(us->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-	curl_multi_setopt(us->multi, CURLMOPT_SOCKETDATA, us);
-	curl_multi_setopt(us->multi, CURLMOPT_TIMERFUNCTION, set_multi_timer);
-	curl_multi_setopt(us->multi, CURLMOPT_TIMERDATA, us);
+	us->multi = http_multi_new(base, on_done);
 	return us;
 }
 
@@ -326,8 +256,7 @@ upstreams_free(struct upstreams *us)
 {
 	if (us == NULL)
 		return;
-	curl_multi_cleanup(us->multi);
-	event_free(us->timer);
+	http_multi_free(us->multi);
 	free(us);
 }
 
@@ -348,7 +277,7 @@ upstream_start(
 	heard(u);
 	set_options(u, r);
 	set_timer(u->timer, u->first_byte_ms);
-	curl_multi_add_handle(us->multi, u->easy);
+	http_multi_add(us->multi, u->easy);
 	return u;
 }
 
