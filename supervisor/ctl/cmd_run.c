@@ -4,6 +4,7 @@
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/plan.h"
+#include "supervisor/ctl/actions.h"
 #include "supervisor/ctl/copylist.h"
 #include "supervisor/ctl/issue.h"
 #include "supervisor/ctl/keys.h"
@@ -126,6 +127,7 @@ cmd_run_main(struct ctl *c)
 {
 	struct submission s = {.run = ""};
 	struct live_opts o = {.run = s.run, .owner = true, .print_end = true};
+	struct actions actions;
 	struct err e = {""};
 	int rc;
 
@@ -135,9 +137,12 @@ cmd_run_main(struct ctl *c)
 	if (rc < 0) {
 		if (rc != -ECANCELED)
 			ctl_say("%s", e.msg);
+		if (rc != -ECANCELED && actions_on())
+			actions_note(stdout, "error", "orch could not start", e.msg);
 		submission_clear(&s);
 		return rc == -ECANCELED ? CTL_INTERRUPTED : CTL_USAGE;
 	}
+	actions_begin(&actions, c->keys);
 	rc = ctl_connect(c);
 	if (rc == CTL_OK)
 		rc = submit(&s, c);
@@ -148,6 +153,7 @@ cmd_run_main(struct ctl *c)
 		else
 			rc = live_show(c, &o, NULL);
 	}
+	actions_end(&actions, c, s.run);
 	submission_clear(&s);
 	return rc;
 }

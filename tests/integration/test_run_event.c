@@ -1,6 +1,7 @@
 /* GitHub's events as orders: a label starts a run, commands steer it, and what means nothing is no failure.
  */
 #include "common/alloc.h"
+#include "common/fd.h"
 #include "tests/helper/lib/e2e.h"
 #include "tests/helper/lib/test.h"
 
@@ -121,6 +122,65 @@ test_a_comment_starts_a_run(void **state)
 	e2e_assert_state(e, "25/em1/w1", "integrated");
 }
 
+/* The file that the runner made for a step. */
+static char *
+read_back(struct e2e *e, const char *name)
+{
+	char *path = xasprintf("%s/%s", e->scripts, name), *text;
+	size_t size;
+
+	assert_int_equal(fd_read_file(path, 1 << 20, &text, &size), 0);
+	free(path);
+	return text;
+}
+
+/* A workflow's step: what agents say is no command, the key is masked first, and the step has its results. */
+static void
+test_in_a_workflow(void **state)
+{
+	static const char *const files[] = {"GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"};
+	struct e2e *e = *state;
+	const char *mask, *off, *on;
+	char end[80], *text;
+	struct ctlrun r;
+
+	write_scripts(e);
+	e2e_touch(e, "go");
+	e2e_remember(e);
+	set_event(e, "issues", LABELED("OWNER"));
+	setenv("GITHUB_ACTIONS", "true", 1);
+	setenv("ANTHROPIC_API_KEY", "sk-test-dummy-masked", 1);
+	for (size_t i = 0; i < 2; i++) {
+		text = xasprintf("%s/%s", e->scripts, files[i]);
+		setenv(files[i], text, 1);
+		free(text);
+	}
+	assert_int_equal(e2e_ctl(e, &r, "run", "--event", NULL), 0);
+	for (size_t i = 0; i < 2; i++)
+		unsetenv(files[i]);
+	unsetenv("ANTHROPIC_API_KEY");
+	unsetenv("GITHUB_ACTIONS");
+	assert_string_equal(r.err, ""); /* one stream, so that order is kept */
+	mask = strstr(r.out, "::add-mask::sk-test-dummy-masked\n");
+	off = strstr(r.out, "::stop-commands::");
+	assert_ptr_equal(mask, r.out);
+	assert_true(off > mask && strstr(mask + 1, "sk-test-dummy-masked") == mask + strlen("::add-mask::"));
+	snprintf(end, sizeof(end), "\n::%.32s::\n", off + strlen("::stop-commands::"));
+	on = strstr(off, end);
+	assert_non_null(on);
+	assert_true(strstr(r.out, "run 25") > off && strstr(r.out, "run 25") < on);
+	text = read_back(e, "GITHUB_STEP_SUMMARY");
+	assert_ptr_equal(strstr(text, "# Run 25: Build it"), text);
+	free(text);
+	text = read_back(e, "GITHUB_OUTPUT");
+	assert_non_null(strstr(text, "\ncomplete\n"));
+	assert_non_null(strstr(text, "\ncco/25-build-it\n"));
+	assert_non_null(strstr(text, "cost-usd<<"));
+	assert_null(strstr(text, end + 1)); /* the token of the outputs is another one */
+	free(text);
+	ctlrun_clear(&r);
+}
+
 int
 main(void)
 {
@@ -129,6 +189,7 @@ main(void)
 	    RUN_TEST(test_what_means_nothing),
 	    RUN_TEST(test_a_label_starts_and_closing_cancels),
 	    RUN_TEST(test_a_comment_starts_a_run),
+	    RUN_TEST(test_in_a_workflow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
