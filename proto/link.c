@@ -27,7 +27,7 @@
 
 #define LINK_FD 3
 #define ASSIGN_MS 10000
-#define RETRY_MIN_MS 100
+#define RETRY_MIN_MS 20
 #define RETRY_MAX_MS 1000
 #define WELCOME_MS 5000       /* a connection that lasted so long was accepted, whatever it said */
 #define POST_MAX (256 * 1024) /* with more waiting for orchd, what may be dropped is dropped */

@@ -456,7 +456,11 @@ enum proto_who {
 #define MSG_LOST_FIELDS(F) F(u64, count, REQ, 0)
 
 /* now: skip the grace. The run stays unfinished until RESUME. ACK comes when everything has ended. */
-#define MSG_SHUTDOWN_FIELDS(F) F(bool, now, OPT, 0)
+/* keep: nothing is ended but orchd; the one that is installed now goes on in its process. */
+#define MSG_SHUTDOWN_FIELDS(F)                                                                     \
+	F(bool, now, OPT, 0)                                                                       \
+	F(bool, keep, OPT, 0)
+
 /* target: a run id or a task id. */
 #define MSG_CANCEL_FIELDS(F) F(str, target, REQ, NAME_MAX_BYTES)
 #define MSG_RETRY_FIELDS(F) F(str, target, REQ, NAME_MAX_BYTES)

@@ -3,6 +3,7 @@
 
 #include "common/alloc.h"
 #include "common/fd.h"
+#include "common/sibling.h"
 #include "supervisor/info.h"
 
 #include <errno.h>
@@ -176,7 +177,18 @@ on_run_submit(struct client *c, const struct msg *m, struct err *e)
 static int
 on_shutdown(struct client *c, const struct msg *m, struct err *e)
 {
-	(void)e;
+	if (m->shutdown.keep) {
+		char *path;
+		int rc = c->d->stopping ? err_set(e, -ESHUTDOWN, "orchd is stopping already")
+					: sibling_path("orchd", &path, e);
+
+		if (rc < 0)
+			return rc;
+		free(path);
+		c->shutdown_request = m->request;
+		c->d->handover = true;
+		return 0;
+	}
 	c->shutdown_request = m->request;
 	daemon_stop(c->d, m->shutdown.now, true);
 	return 0;

@@ -166,7 +166,8 @@ on_accept(evutil_socket_t listen_fd, short what, void *arg)
 int
 control_listen(struct daemon *d, struct err *e)
 {
-	d->listen_fd = peer_listen(d->repo.socket, e);
+	if (d->listen_fd < 0)
+		d->listen_fd = peer_listen(d->repo.socket, e);
 	if (d->listen_fd < 0)
 		return d->listen_fd;
 	d->listen_ev = event_new(d->loop.base, d->listen_fd, EV_READ | EV_PERSIST, on_accept, d);
@@ -174,13 +175,20 @@ control_listen(struct daemon *d, struct err *e)
 	return 0;
 }
 
+/* Whoever connects waits for the next orchd on the same socket. */
+static void
+pause_listening(struct daemon *d)
+{
+	event_free(d->listen_ev);
+	d->listen_ev = NULL;
+}
+
 static void
 stop_listening(struct daemon *d)
 {
 	if (d->listen_ev == NULL)
 		return;
-	event_free(d->listen_ev);
-	d->listen_ev = NULL;
+	pause_listening(d);
 	fd_close(&d->listen_fd);
 	unlink(d->repo.socket); /* we still hold the lock: it is ours */
 }
@@ -190,10 +198,13 @@ control_farewell(struct daemon *d)
 {
 	struct client *c;
 
-	stop_listening(d);
+	if (!d->handover)
+		stop_listening(d);
+	else
+		pause_listening(d);
 	TAILQ_FOREACH (c, &d->clients, entry) {
 		peer_uncork(c->peer);
-		peer_close(c->peer, "orchd leaves");
+		peer_close(c->peer, d->handover ? "orchd is restarted" : "orchd leaves");
 	}
 	while (!TAILQ_EMPTY(&d->clients) && event_base_loop(d->loop.base, EVLOOP_ONCE) == 0)
 		;
@@ -294,7 +305,12 @@ control_stopped(struct daemon *d)
 {
 	struct client *c;
 
-	stop_listening(d); /* whoever has the answer may start the next orchd: it must not reach this one */
-	TAILQ_FOREACH (c, &d->clients, entry)
+	if (!d->handover)
+		stop_listening(
+		    d); /* whoever has the answer may start the next orchd: it must not reach this one */
+	TAILQ_FOREACH (c, &d->clients, entry) {
 		peer_ack(c->peer, c->shutdown_request, NULL);
+		if (c->following && !d->handover)
+			peer_error(c->peer, c->request, ESHUTDOWN, "orchd was stopped");
+	}
 }

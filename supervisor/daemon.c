@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/proc.h"
+#include "supervisor/handover.h"
 #include "supervisor/roster.h"
 
 #include <errno.h>
@@ -293,6 +294,12 @@ turn(struct daemon *d)
 		control_uncork(d);
 		d->finished = true;
 	}
+	if (d->handover && !d->stopping && !d->commit_failing && !store_pending(d->store, &d->runs)) {
+		log_info("making room for the orchd that is installed now");
+		control_stopped(d);
+		control_uncork(d);
+		d->finished = true;
+	}
 }
 
 static int
@@ -309,7 +316,7 @@ adopt_units(struct daemon *d, struct err *e)
 }
 
 int
-daemon_start(struct daemon *d, struct err *e)
+daemon_start(struct daemon *d, int keys_fd, struct err *e)
 {
 	char *path = NULL;
 	struct run *r;
@@ -318,7 +325,6 @@ daemon_start(struct daemon *d, struct err *e)
 	TAILQ_INIT(&d->runs);
 	TAILQ_INIT(&d->clients);
 	probes_init(&d->probes);
-	d->listen_fd = -1;
 	d->idle_since = -1;
 	d->started_at = clock_wall_ms();
 	d->is_init = getpid() == 1;
@@ -334,6 +340,8 @@ daemon_start(struct daemon *d, struct err *e)
 	free(path);
 	if (rc == 0)
 		rc = store_load_unfinished(d->store, &d->runs, e);
+	if (rc == 0 && keys_fd >= 0)
+		handover_take_keys(d, keys_fd);
 	TAILQ_FOREACH (r, &d->runs, entry) {
 		r->daemon = d;
 		if (run_lacks_keys(r)) {

@@ -52,6 +52,7 @@ struct daemon {
 	bool stopping;        /* TERM or SHUTDOWN: nothing new is started */
 	bool stop_now;        /* without grace */
 	bool finished;        /* the loop may end */
+	bool handover;        /* SHUTDOWN with keep: another program goes on in this process */
 	bool drain_marked;    /* also those that are not below us but carry our mark */
 	int64_t marked_since; /* of drain_marked */
 	bool draining;        /* orphans of dead roles are being hunted */
@@ -62,8 +63,11 @@ struct daemon {
 	int front_status;
 };
 
-/* daemon.c: the turn, and what every part uses. */
-int daemon_start(struct daemon *d, struct err *e);
+/*
+ * daemon.c: the turn, and what every part uses. listen_fd is a socket that listens already, or -1; keys_fd:
+ * see handover.h, or -1.
+ */
+int daemon_start(struct daemon *d, int keys_fd, struct err *e);
 int daemon_run(struct daemon *d); /* until finished */
 void daemon_clear(struct daemon *d);
 void daemon_stop(struct daemon *d, bool now, bool keep_stopped);
@@ -114,7 +118,10 @@ void route_tell_parent(struct task *t); /* CHILD to its parent's process */
 
 /* control.c: what clients ask. */
 int control_listen(struct daemon *d, struct err *e);
-/* Ends all connections once what is queued for them is written (1 s at most): the last answer must arrive. */
+/*
+ * Ends all connections once what is queued for them is written (1 s at most): the last answer must arrive.
+ * Before a handover listen_fd stays open.
+ */
 void control_farewell(struct daemon *d);
 void control_close(struct daemon *d);
 void control_push(struct daemon *d, struct store_event_list *events); /* to watchers, after a commit */

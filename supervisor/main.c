@@ -8,7 +8,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/sibling.h"
-#include "supervisor/daemon.h"
+#include "supervisor/handover.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,9 @@ static const char usage[] =
 struct options {
 	const char *dir;
 	bool background;
-	char **run_args; /* NULL: no "run" */
+	char **run_args;      /* NULL: no "run" */
+	const char *takeover; /* from an orchd that was this process; NULL */
+	struct handover from;
 };
 
 static int
@@ -52,6 +54,12 @@ parse_args(int argc, char **argv, struct options *o)
 			o->background = true;
 		} else if (strcmp(argv[i], "--repo") == 0 && i + 1 < argc) {
 			o->dir = argv[++i];
+		} else if (strcmp(argv[i], "--takeover") == 0 && i + 1 < argc) {
+			o->takeover = argv[++i];
+			if (handover_parse(&o->from, o->takeover) < 0) {
+				fprintf(stderr, "orchd: --takeover is for orchd itself\n");
+				return -EINVAL;
+			}
 		} else if (strcmp(argv[i], "run") == 0) {
 			o->run_args = argv + i;
 			return 0;
@@ -191,11 +199,44 @@ start_front(struct daemon *d, char **run_args, struct err *e)
 	setenv("ORCH_FRONT", "1", 1); /* it must not start or look for another orchd when we leave */
 	rc = child_spawn(&spec, &d->front_pid, NULL, e);
 	unsetenv("ORCH_FRONT");
-	if (rc == 0)
-		loop_watch_child(&d->loop, d->front_pid, on_front_exit, d);
 	free(argv);
 	free(path);
 	return rc;
+}
+
+/* The lock, and what else makes it the only one; from a predecessor that was this process as they are. */
+static int
+begin(struct daemon *d, const struct options *o, int *lock, struct err *e)
+{
+	int rc;
+
+	d->listen_fd = -1;
+	*lock = o->takeover != NULL ? o->from.lock : take_lock(&d->repo, e);
+	if (*lock < 0)
+		return *lock;
+	if (o->takeover == NULL)
+		return daemon_start(d, -1, e);
+	d->listen_fd = o->from.listen;
+	d->front_pid = o->from.front;
+	rc = daemon_start(d, o->from.keys, e);
+	close(o->from.keys);
+	return rc;
+}
+
+static void
+watch_front(struct daemon *d)
+{
+	if (d->front_pid > 0)
+		loop_watch_child(&d->loop, d->front_pid, on_front_exit, d);
+}
+
+static void
+accept_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Of an orchd that could not start; without the lock nothing but the names is there. */
@@ -232,7 +273,7 @@ main(int argc, char **argv)
 		rc = repo_find(&d.repo, o.dir, NULL, &e);
 	if (rc == 0)
 		rc = repo_make_dirs(&d.repo, &e);
-	if (rc == 0 && (o.background || o.run_args != NULL)) {
+	if (rc == 0 && o.takeover == NULL && (o.background || o.run_args != NULL)) {
 		log_fd = open_log(&d.repo, &e);
 		rc = log_fd < 0 ? log_fd : 0;
 	}
@@ -242,11 +283,10 @@ main(int argc, char **argv)
 		conf_clear(&d.conf);
 		return EXIT_USAGE;
 	}
-	if (o.background)
+	if (o.background && o.takeover == NULL)
 		ready = go_background(log_fd);
 	d.foreground = !o.background;
-	lock = take_lock(&d.repo, &e);
-	rc = lock < 0 ? lock : daemon_start(&d, &e);
+	rc = begin(&d, &o, &lock, &e);
 	/* The front has taken what it needs of the environment before that is wiped. */
 	if (rc == 0 && o.run_args != NULL) {
 		rc = start_front(&d, o.run_args, &e);
@@ -259,6 +299,8 @@ main(int argc, char **argv)
 		give_back(&d, lock);
 		return EXIT_USAGE;
 	}
+	watch_front(&d);
+	accept_signals();
 	configs_wipe_environment();
 	if (ready >= 0)
 		(void)!write(ready, "+", 1);
@@ -267,6 +309,10 @@ main(int argc, char **argv)
 	log_info("orchd " ORCH_VERSION " serves %s", d.repo.git_dir);
 	notify_send(&d.notify, "READY=1");
 	rc = daemon_run(&d);
+	if (rc == 0 && d.handover && !d.stopping) {
+		handover_exec(&d, lock, o.background, o.dir);
+		return 70;
+	}
 	code = rc < 0 ? 70 : d.front_status;
 	log_info("orchd leaves");
 	daemon_clear(&d);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,6 +78,22 @@ notify_close(struct notify *n)
 {
 	if (n->fd > 0) /* zeroed: never opened */
 		fd_close(&n->fd);
+}
+
+void
+notify_export(const struct notify *n)
+{
+	char path[sizeof(n->to.sun_path) + 1] = "", us[32];
+
+	if (n->fd <= 0)
+		return;
+	memcpy(path, n->to.sun_path, n->to_size - offsetof(struct sockaddr_un, sun_path));
+	if (path[0] == '\0')
+		path[0] = '@';
+	setenv("NOTIFY_SOCKET", path, 1);
+	snprintf(us, sizeof(us), "%lld", (long long)n->every_ms * 2000);
+	if (n->every_ms > 0)
+		setenv("WATCHDOG_USEC", us, 1);
 }
 
 void

@@ -27,6 +27,8 @@ struct notify {
  */
 int notify_open(struct notify *n, struct err *e);
 void notify_close(struct notify *n);
+/* Puts the variables back that notify_open() took: for a program that becomes this process. */
+void notify_export(const struct notify *n);
 
 /* Sends "READY=1" and the like; a manager that does not listen is no fault of ours. */
 void notify_send(struct notify *n, const char *state);

@@ -391,9 +391,14 @@ spawn_adopt(struct daemon *d, const struct store_unit *u)
 	fd_set_cloexec(fd, true);
 	t->pid = u->pid;
 	t->start_ticks = u->start_ticks;
-	t->pidfd = fd;
-	t->pidfd_ev = event_new(d->loop.base, fd, EV_READ, on_pidfd, t);
-	event_add(t->pidfd_ev, NULL);
+	if (proc_parent(u->pid) == getpid()) { /* of the orchd that this process was before */
+		fd_close(&fd);
+		loop_watch_child(&d->loop, t->pid, on_child_exit, t);
+	} else {
+		t->pidfd = fd;
+		t->pidfd_ev = event_new(d->loop.base, fd, EV_READ, on_pidfd, t);
+		event_add(t->pidfd_ev, NULL);
+	}
 	log_info("%s: its %s, pid %d, is still there", t->id, task_role(t), (int)t->pid);
 	spawn_step(d, t, UNIT_EV_ADOPTED, -1);
 	if (task_state(t) != TASK_RUNNING || t->run->stopped)

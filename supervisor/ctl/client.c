@@ -84,6 +84,8 @@ on_msg(struct peer *p, const struct msg *m, void *arg)
 	if (m->id == MSG_ERROR) {
 		if (f == &k->call)
 			settle(k, err_set(k->err, -EREMOTEIO, "%s", m->error.text));
+		else if (f->fn != NULL)
+			f->fn(f->arg, m);
 		return;
 	}
 	if (f->fn != NULL)

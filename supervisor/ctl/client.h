@@ -30,8 +30,8 @@ void client_free(struct client *k); /* NULL is fine */
  */
 int client_call(struct client *k, struct msg *m, client_fn *fn, void *arg, int64_t timeout_ms, struct err *e);
 
-/* Like client_call, but what comes with this id after its END goes to fn too, until the next client_stream.
- */
+/* Like client_call, but what comes with this id after its END goes to fn too (an ERROR: no more will), until
+ * the next client_stream. */
 int client_stream(
     struct client *k, struct msg *m, client_fn *fn, void *arg, int64_t timeout_ms, struct err *e);
 

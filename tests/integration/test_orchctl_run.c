@@ -152,7 +152,15 @@ answer_events(struct peer *p, const struct msg *m)
 	ev.event_info.kind = "gate";
 	ev.event_info.text = "green";
 	fakeorchd_send(p, m->request, ev);
-	fakeorchd_hang_up(p);
+	if (m->events.after_seq == 0) { /* a crash; what comes after it begins with what is known */
+		fakeorchd_hang_up(p);
+		return;
+	}
+	assert_int_equal(m->events.after_seq, 2);
+	ev.event_info.seq = 3;
+	ev.event_info.text = "red";
+	fakeorchd_send(p, m->request, ev);
+	peer_error(p, m->request, ESHUTDOWN, "orchd was stopped");
 }
 
 static void
@@ -498,7 +506,8 @@ test_status_and_logs(void **state)
 	assert_command(logs, 0, "1970-01-01 01:01:01 m1/em1 running: started\n",
 	    "full log of m1/em1: /logs/m1/m1-em1.log\n");
 	assert_string_equal(script.target, "m1/em1");
-	assert_command(follow, 3, "m1/em1 gate: green\n", "lost orchd");
+	assert_command(
+	    follow, 3, "m1/em1 gate: green\n1970-01-01 01:01:01 m1/em1 gate: red\n", "orchd was stopped");
 	assert_command(near, 2, "", "there is no task \"em11\"");
 	assert_command(report, 0, "| m1/em1 | Core | running |", "");
 	script.no_runs = true;
