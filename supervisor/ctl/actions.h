@@ -7,7 +7,7 @@
 #define ORCH_CTL_ACTIONS_H
 
 #include "supervisor/ctl/ctl.h"
-#include "supervisor/ctl/view.h"
+#include "proto/view.h"
 
 #include <stdio.h>
 

@@ -9,7 +9,7 @@
 #include "common/git.h"
 #include "common/taskid.h"
 #include "supervisor/ctl/ctl.h"
-#include "supervisor/ctl/view.h"
+#include "proto/view.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 
 #include "common/clock.h"
 #include "supervisor/ctl/keys.h"
-#include "supervisor/ctl/view.h"
+#include "proto/view.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include "common/text.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/event.h"
-#include "supervisor/ctl/view.h"
+#include "proto/view.h"
 
 #include <errno.h>
 #include <inttypes.h>

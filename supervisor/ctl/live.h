@@ -6,7 +6,7 @@
 #define ORCH_CTL_LIVE_H
 
 #include "supervisor/ctl/ctl.h"
-#include "supervisor/ctl/view.h"
+#include "proto/view.h"
 
 struct live_opts {
 	const char *run; /* NULL: the active run, else the last one */

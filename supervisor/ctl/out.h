@@ -6,7 +6,7 @@
 #define ORCH_CTL_OUT_H
 
 #include "supervisor/ctl/finding.h"
-#include "supervisor/ctl/view.h"
+#include "proto/view.h"
 
 #include <stdio.h>
 

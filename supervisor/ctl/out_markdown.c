@@ -1,8 +1,8 @@
-/* out_markdown: a run's report as Markdown, for a comment or a file. Text from elsewhere is one line, and its
- * markup characters are escaped (CommonMark, section 2.4: any ASCII punctuation may be). */
+/* out_markdown: a run's report as Markdown, for a comment or a file. */
 #include "supervisor/ctl/out.h"
 
 #include "common/clock.h"
+#include "common/markdown.h"
 #include "common/text.h"
 #include "supervisor/ctl/line.h"
 
@@ -12,14 +12,7 @@
 static void
 put(FILE *f, const char *text)
 {
-	char *line = text_line(text == NULL ? "" : text, 4096);
-
-	for (const char *p = line; *p != '\0'; p++) {
-		if (strchr("\\`*_{}[]<>()#|!~@", *p) != NULL)
-			fputc('\\', f);
-		fputc(*p, f);
-	}
-	free(line);
+	markdown_text(f, text, TEXT_MAX);
 }
 
 static void

@@ -4,7 +4,7 @@
 
 #include "common/taskid.h"
 #include "supervisor/ctl/ctl.h"
-#include "supervisor/ctl/view.h"
+#include "proto/view.h"
 
 struct target {
 	struct view view;

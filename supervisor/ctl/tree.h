@@ -6,7 +6,7 @@
 #define ORCH_CTL_TREE_H
 
 #include "supervisor/ctl/line.h"
-#include "supervisor/ctl/view.h"
+#include "proto/view.h"
 
 /*
  * The whole picture. now_ms: wall clock, for ages. height: lines that fit, 0 for no limit: done tasks go

@@ -1,5 +1,5 @@
 /* view: what orchctl keeps of orchd's news, in whatever order it comes. */
-#include "supervisor/ctl/view.h"
+#include "proto/view.h"
 
 #include "tests/helper/lib/ctlmodel.h"
 #include "tests/helper/lib/test.h"

@@ -1,9 +1,9 @@
 /*
- * view: what orchctl knows of orchd's runs: the last RUN_INFO and TASK_INFO of each id, and the history when
- * it was asked for. Fed with messages in any order, as often as they come. Pure.
+ * view: what orchctl and a director know of orchd's runs: the last RUN_INFO and TASK_INFO of each id, and the
+ * history when it was asked for. Fed with messages in any order, as often as they come. Pure.
  */
-#ifndef ORCH_CTL_VIEW_H
-#define ORCH_CTL_VIEW_H
+#ifndef ORCH_PROTO_VIEW_H
+#define ORCH_PROTO_VIEW_H
 
 #include "proto/messages.h"
 

@@ -1,5 +1,5 @@
 /* view: see view.h. Messages are kept whole (msg_dup): what is new in the schema is here without a line. */
-#include "supervisor/ctl/view.h"
+#include "proto/view.h"
 
 #include "common/alloc.h"
 #include "proto/msg.h"
