@@ -36,6 +36,7 @@ struct attempt {
 	const struct agent_spec *spec;
 	struct agent_record record;
 	pid_t pid;
+	struct ptree *tree; /* of its processes */
 	int in_fd, out_fd, err_fd, log_fd;
 	off_t log_size;
 	struct redact_stream log, err; /* on their way to the log, and to the tail of stderr */
@@ -263,7 +264,10 @@ start(struct attempt *a, struct err *e)
 	cs.fd_in = in[0];
 	cs.fd_out = out[1];
 	cs.fd_err = err[1];
+	a->tree = ptree_new(a->loop, a->loop->trees, &cs);
 	rc = child_spawn(&cs, &a->pid, NULL, e);
+	if (rc == 0)
+		ptree_started(a->tree, a->pid, &a->news);
 out:
 	a->in_fd = in[1];
 	a->out_fd = out[0];
@@ -312,6 +316,8 @@ await(struct attempt *a)
 
 		if (a->exited)
 			return AGENT_STOP_NONE;
+		if (ptree_is_over(a->tree) != NULL)
+			return AGENT_STOP_CEILING;
 		a->news = false;
 		rc = loop_wait(a->loop, &a->news, deadline);
 		if (rc == -ETIMEDOUT && next_deadline(a, &why) <= clock_now_ms())
@@ -321,12 +327,13 @@ await(struct attempt *a)
 	}
 }
 
-/* TERM, grace, KILL. CONT because a stopped process takes no TERM. */
+/* TERM, grace, KILL. CONT because a stopped process takes no TERM. One that takes too much gets no grace, in
+ * which it would take more. */
 static void
 end_it(struct attempt *a)
 {
 	a->loop->stop_masked++;
-	kill(-a->pid, SIGTERM);
+	kill(-a->pid, a->record.stopped == AGENT_STOP_CEILING ? SIGKILL : SIGTERM);
 	kill(-a->pid, SIGCONT);
 	loop_wait(a->loop, &a->exited, clock_now_ms() + or_default(a->spec->term_grace_ms, TERM_GRACE_MS));
 	if (!a->exited) {
@@ -364,8 +371,12 @@ run_to_end(struct attempt *a)
 		end_it(a);
 	if (!a->exited)
 		loop_unwatch_child(a->loop, a->pid); /* stuck in the kernel: it dies when that lets go */
-	if (a->loop->reaper)
-		cmd_sweep(a->loop);
+	ptree_end(a->tree);
+	if (ptree_is_over(a->tree) != NULL) { /* as the kernel may say when all is over */
+		a->record.over = *ptree_is_over(a->tree);
+		if (a->record.stopped == AGENT_STOP_NONE)
+			a->record.stopped = AGENT_STOP_CEILING;
+	}
 	drain(a);
 }
 
@@ -455,6 +466,7 @@ agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, s
 	close_end(&a->out_fd, &a->out_ev);
 	close_end(&a->err_fd, &a->err_ev);
 	fd_close(&a->log_fd);
+	ptree_free(a->tree);
 	stream_clear(&a->record.stream);
 	free(a);
 	tmp = agent_tmpdir(s->home);

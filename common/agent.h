@@ -90,6 +90,8 @@ enum agent_next {
 	E(SILENT, "silent", REPEAT)                                                                          \
 	/* total timeout */                                                                                  \
 	E(TIMEOUT, "timeout", REPEAT)                                                                        \
+	/* its processes took more than they may of memory, or were too many */                              \
+	E(CEILING, "ceiling", REPEAT)                                                                        \
 	/* its endpoint cannot be reached, is overloaded or broken */                                        \
 	E(ENDPOINT, "endpoint", REPEAT)                                                                      \
 	/* its turns are used up; resumed, it goes on where it was */                                        \

@@ -106,6 +106,10 @@ advice(enum agent_end end, const struct agent_record *r)
 			return advice_for_endpoint(r);
 		return "Its endpoint may accept requests and never answer: check it, or raise "
 		       "agent_silence_s.";
+	case AGENT_CEILING:
+		return r->over.what == PTREE_OVER_MEMORY
+			   ? "Raise agent_memory_mb, or make the task, or what its tools do at once, smaller."
+			   : "Raise agent_max_processes, or look at what its tools start.";
 	case AGENT_TIMEOUT:
 		return "Raise agent_timeout_s, or make the task smaller.";
 	case AGENT_NO_RESULT:
@@ -162,7 +166,7 @@ asked_by(const struct agent_record *r)
 static void
 say_end(FILE *f, const struct agent_record *r)
 {
-	char age[32], how[96];
+	char age[32], how[96], over[160];
 
 	child_status_text(how, sizeof(how), r->status);
 	clock_age(age, sizeof(age), r->end_ms - r->start_ms);
@@ -178,6 +182,10 @@ say_end(FILE *f, const struct agent_record *r)
 		break;
 	case AGENT_STOP_TIMEOUT:
 		fprintf(f, "The agent used up its time and was ended after %s; it %s", age, how);
+		break;
+	case AGENT_STOP_CEILING:
+		fprintf(f, "The agent was ended after %s: %s; it %s", age,
+		    ptree_over_text(&r->over, over, sizeof(over)), how);
 		break;
 	case AGENT_STOP_CANCEL:
 		fprintf(f, "The agent was stopped after %s; it %s", age, how);

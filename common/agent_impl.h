@@ -3,6 +3,7 @@
 #define ORCH_COMMON_AGENT_IMPL_H
 
 #include "common/agent.h"
+#include "common/ptree.h"
 
 #define AGENT_STDERR_MAX 4096
 
@@ -12,6 +13,7 @@ enum agent_stop {
 	AGENT_STOP_LINGER,
 	AGENT_STOP_SILENT,
 	AGENT_STOP_TIMEOUT,
+	AGENT_STOP_CEILING, /* by us or by the kernel */
 	AGENT_STOP_CANCEL,
 };
 
@@ -20,7 +22,8 @@ struct agent_record {
 	struct stream stream;
 	int status; /* as waitpid gave it */
 	enum agent_stop stopped;
-	bool killed; /* TERM was not enough */
+	bool killed;            /* TERM was not enough */
+	struct ptree_over over; /* AGENT_STOP_CEILING */
 	int64_t start_ms, last_ms, end_ms;
 	char last[256]; /* its last event, in words */
 	uint64_t retry_attempt, retry_max;

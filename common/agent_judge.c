@@ -141,6 +141,8 @@ judge_no_result(const struct agent_record *r)
 		end = of_status(r->stream.last_retry_status);
 	if (end == AGENT_LIMITED || end == AGENT_AUTH) /* time would not have changed it */
 		return end;
+	if (r->stopped == AGENT_STOP_CEILING)
+		return AGENT_CEILING;
 	if (r->stopped == AGENT_STOP_SILENT)
 		return AGENT_SILENT;
 	return r->stopped == AGENT_STOP_TIMEOUT ? AGENT_TIMEOUT : AGENT_NO_RESULT;

@@ -24,7 +24,7 @@ child_spec_init(struct child_spec *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->fd_in = s->fd_out = s->fd_err = -1;
-	s->fd_link = s->fd_listen = s->lock_fd = -1;
+	s->fd_link = s->fd_listen = s->lock_fd = s->cgroup_fd = -1;
 }
 
 static void
@@ -61,6 +61,20 @@ raise_fd(int fd)
 	return fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 }
 
+/* Both are wishes: what they are for is also seen to from outside. */
+static void
+enter_place(const struct child_spec *s)
+{
+	if (s->cgroup_fd >= 0)
+		(void)!write(s->cgroup_fd, "0", 1);
+	if (s->oom_score != NULL) {
+		int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+		(void)!write(fd, s->oom_score, strlen(s->oom_score));
+		fd_close(&fd);
+	}
+}
+
 static void __attribute__((noreturn)) run_child(const struct child_spec *s, pid_t parent, int report)
 {
 	int in = raise_fd(s->fd_in), out = raise_fd(s->fd_out), err = raise_fd(s->fd_err);
@@ -69,6 +83,7 @@ static void __attribute__((noreturn)) run_child(const struct child_spec *s, pid_
 	int code;
 
 	report = raise_fd(report);
+	enter_place(s);
 	reset_signals();
 	if (s->session ? setsid() < 0 : setpgid(0, 0) < 0)
 		goto fail;

@@ -16,13 +16,15 @@ struct child_spec {
 	const char *cwd;           /* NULL: ours */
 	int fd_in, fd_out, fd_err; /* become 0, 1, 2; -1: /dev/null */
 	int fd_link, fd_listen;    /* become 3, 4; -1: not given */
-	int lock_fd;  /* flock(LOCK_EX)ed in the child before exec and held by it as fd 9 until it ends; -1:
-			 none */
-	bool session; /* setsid; else a process group of its own */
-	int death_signal; /* sent to it when we die (PR_SET_PDEATHSIG); 0: none */
+	int lock_fd;   /* flock(LOCK_EX)ed in the child before exec and held by it as fd 9 until it ends; -1:
+			  none */
+	int cgroup_fd; /* cgroup.procs of the cgroup that it enters before exec, if that works; -1: ours */
+	const char *oom_score; /* its oom_score_adj, when it may be set so; NULL: ours */
+	bool session;          /* setsid; else a process group of its own */
+	int death_signal;      /* sent to it when we die (PR_SET_PDEATHSIG); 0: none */
 };
 
-/* All fds -1, all else zero. */
+/* All fds -1, all else zero. Whoever sets cgroup_fd closes it. */
 void child_spec_init(struct child_spec *s);
 
 /*

@@ -38,7 +38,9 @@ struct running {
 	struct event *in_ev;
 	const char *in;
 	size_t in_left;
+	struct ptree *tree; /* NULL: one of ours, swept */
 	bool exited, timed_out;
+	bool news; /* it exited, or its tree is over a ceiling */
 	int status;
 };
 
@@ -163,7 +165,7 @@ on_exit_status(void *arg, pid_t pid, int status)
 	struct running *run = arg;
 
 	(void)pid;
-	run->exited = true;
+	run->exited = run->news = true;
 	run->status = status;
 }
 
@@ -226,6 +228,9 @@ finish(struct running *run, const struct cmd_spec *s, struct cmd_result *r)
 {
 	r->status = run->status;
 	r->timed_out = run->timed_out;
+	r->over = (struct ptree_over){0};
+	if (run->tree != NULL && ptree_is_over(run->tree) != NULL)
+		r->over = *ptree_is_over(run->tree);
 	r->truncated = run->out.truncated;
 	r->out = run->out.data;
 	r->out_size = run->out.size;
@@ -271,8 +276,12 @@ start(struct running *run, struct loop *l, const struct cmd_spec *s, struct err 
 	err_fd = cs.fd_err;
 	if (s->merge_err)
 		cs.fd_err = cs.fd_out;
+	if (rc == 0 && s->tree)
+		run->tree = ptree_new(l, l->trees, &cs);
 	if (rc == 0)
 		rc = child_spawn(&cs, &run->pid, &run->exec_fd, e);
+	if (rc == 0 && run->tree != NULL)
+		ptree_started(run->tree, run->pid, &run->news);
 	fd_close(&cs.fd_in);
 	fd_close(&cs.fd_out);
 	fd_close(&err_fd);
@@ -287,7 +296,7 @@ start(struct running *run, struct loop *l, const struct cmd_spec *s, struct err 
 static int
 wait_for_end(struct running *run, struct loop *l, int64_t deadline_ms)
 {
-	int rc = loop_wait(l, &run->exited, deadline_ms), stuck;
+	int rc = loop_wait(l, &run->news, deadline_ms), stuck;
 
 	if (run->exited)
 		return rc;
@@ -325,7 +334,9 @@ cmd_run(struct loop *l, const struct cmd_spec *s, struct cmd_result *r, struct e
 	if (rc == 0) {
 		loop_watch_child(l, run.pid, on_exit_status, &run);
 		rc = wait_for_end(&run, l, s->timeout_ms > 0 ? began + s->timeout_ms : -1);
-		if (l->reaper)
+		if (run.tree != NULL)
+			ptree_end(run.tree);
+		else if (l->reaper)
 			cmd_sweep(l);
 		sink_drain(&run.out);
 		sink_drain(&run.err);
@@ -339,9 +350,11 @@ cmd_run(struct loop *l, const struct cmd_spec *s, struct cmd_result *r, struct e
 	if (rc < 0) {
 		free(run.out.data);
 		free(run.err.data);
+		ptree_free(run.tree);
 		return rc;
 	}
 	finish(&run, s, r);
+	ptree_free(run.tree);
 	r->duration_ms = clock_now_ms() - began;
 	return 0;
 }
@@ -357,5 +370,6 @@ cmd_result_clear(struct cmd_result *r)
 bool
 cmd_ok(const struct cmd_result *r)
 {
-	return !r->timed_out && WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0;
+	return !r->timed_out && r->over.what == PTREE_WITHIN && WIFEXITED(r->status) &&
+	       WEXITSTATUS(r->status) == 0;
 }

@@ -11,6 +11,7 @@
 
 #include "common/err.h"
 #include "common/loop.h"
+#include "common/ptree.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,16 +25,18 @@ struct cmd_spec {
 	size_t out_max, err_max; /* bytes kept of each (the first of stdout, the last of stderr); the rest is
 				    read and dropped */
 	bool merge_err; /* stderr goes where stdout goes, and the last out_max bytes are kept: for gates */
+	bool tree;      /* somebody else's program: kept as loop->trees says, below its ceilings */
 	int64_t timeout_ms;    /* 0: none */
 	const char *lock_path; /* held exclusively (flock) while it runs; waiting for it counts in the
 				  timeout; NULL: none */
 };
 
 struct cmd_result {
-	int status;      /* as waitpid gives it */
-	bool timed_out;  /* killed by us at the end of timeout_ms */
-	bool truncated;  /* stdout was longer than out_max */
-	char *out, *err; /* NUL-terminated, never NULL after success */
+	int status;             /* as waitpid gives it */
+	bool timed_out;         /* killed by us at the end of timeout_ms */
+	struct ptree_over over; /* killed by us or the kernel for this */
+	bool truncated;         /* stdout was longer than out_max */
+	char *out, *err;        /* NUL-terminated, never NULL after success */
 	size_t out_size, err_size;
 	int64_t duration_ms;
 };
@@ -46,7 +49,7 @@ struct cmd_result {
 int cmd_run(struct loop *l, const struct cmd_spec *s, struct cmd_result *r, struct err *e);
 void cmd_result_clear(struct cmd_result *r);
 
-/* True when it exited with 0 and was not killed. */
+/* True when it exited with 0, was not killed, and stayed below its ceilings. */
 bool cmd_ok(const struct cmd_result *r);
 
 /*

@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "common/ptree.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -174,6 +175,11 @@ check_str(const struct option *o, const char *name, const char *value, struct er
 	if (rc == 0 && o->offset == offsetof(struct conf, log) && log_level_parse(value) < 0) {
 		shown = text_line(value, SHOWN_MAX);
 		rc = err_set(e, -EINVAL, "%s must be error, warn, info or debug, not \"%s\"", name, shown);
+		free(shown);
+	}
+	if (rc == 0 && o->offset == offsetof(struct conf, tree) && !ptree_name_valid(value)) {
+		shown = text_line(value, SHOWN_MAX);
+		rc = err_set(e, -EINVAL, "%s must be auto, cgroup, pidns or walk, not \"%s\"", name, shown);
 		free(shown);
 	}
 	return rc;

@@ -86,6 +86,13 @@
 	    "the only tools an agent may use, as the agent names them (by role as --model)")                 \
 	PER_ROLE(OPTION, args, agent_args, "--agent-args", "ORCH_AGENT_ARGS", "agent_args", 0,               \
 	    "more arguments for the agent program (by role as --model)")                                     \
+	OPTION(u64, agent_memory_mb, "--agent-memory", "ORCH_AGENT_MEMORY", "agent_memory_mb", 0, 0,         \
+	    100000000, "MB of memory that an agent or gate may take with its processes (0: no ceiling)")     \
+	OPTION(u64, agent_max_processes, "--agent-max-processes", "ORCH_AGENT_MAX_PROCESSES",                \
+	    "agent_max_processes", 4096, 0, 4000000,                                                         \
+	    "processes that an agent or gate may have (0: no ceiling)")                                      \
+	OPTION(str, tree, "--tree", "ORCH_TREE", "tree", "auto", 0, 0,                                       \
+	    "how agents' processes are kept together: auto, cgroup, pidns or walk")                          \
 	OPTION(ms, retry_delay_ms, "--retry-delay", "ORCH_RETRY_DELAY", "retry_delay_s", 2000, 0, 3600000,   \
 	    "seconds before a failed attempt is repeated; doubles")                                          \
 	OPTION(ms, heartbeat_ms, NULL, "ORCH_HEARTBEAT", "heartbeat_s", 5000, 50, 3600000,                   \

@@ -51,6 +51,7 @@ gate_run(struct loop *l, const json_t *verify, const char *dir, const char *cons
 	    .cwd = dir,
 	    .out_max = GATE_OUTPUT_MAX,
 	    .merge_err = true,
+	    .tree = true,
 	    .timeout_ms = timeout_ms};
 	struct cmd_result c = {0};
 	int rc = build_argv(verify, argv, e);
@@ -64,6 +65,7 @@ gate_run(struct loop *l, const json_t *verify, const char *dir, const char *cons
 	memset(r, 0, sizeof(*r));
 	r->passed = cmd_ok(&c);
 	r->timed_out = c.timed_out;
+	r->over = c.over;
 	r->status = c.status;
 	r->output = text_tail(c.out, c.out_size, GATE_OUTPUT_MAX);
 	r->duration_ms = c.duration_ms;
@@ -164,12 +166,15 @@ command_name(const json_t *verify)
 char *
 gate_summary(const json_t *verify, const struct gate_result *r)
 {
-	char *name = command_name(r->setup != NULL ? r->setup : verify), took[32], status[96], *text;
+	char *name = command_name(r->setup != NULL ? r->setup : verify), took[32], status[160], *text;
 	const char *what = r->setup != NULL ? "setup" : "gate";
 
 	clock_age(took, sizeof(took), r->duration_ms);
 	if (r->timed_out)
 		text = xasprintf("the %s (%s) did not end within %s and was killed", what, name, took);
+	else if (r->over.what != PTREE_WITHIN)
+		text = xasprintf("the %s (%s) was ended after %s: %s", what, name, took,
+		    ptree_over_text(&r->over, status, sizeof(status)));
 	else
 		text = xasprintf("the %s (%s) %s after %s", what, name,
 		    child_status_text(status, sizeof(status), r->status), took);

@@ -3,13 +3,14 @@
  *
  * A string runs by /bin/sh -c, an array is argv; both come from the user's own options, frozen at the start
  * of the run. Own session, killed as a whole tree, output bounded. The environment is that of agents without
- * keys (agent_env), plus ORCH_TASK.
+ * keys (agent_env), plus ORCH_TASK. It is kept as loop->trees says, below the ceilings of an agent.
  */
 #ifndef ORCH_COMMON_GATE_H
 #define ORCH_COMMON_GATE_H
 
 #include "common/err.h"
 #include "common/loop.h"
+#include "common/ptree.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -20,6 +21,7 @@
 struct gate_result {
 	bool passed;
 	bool timed_out;
+	struct ptree_over over; /* ended for this */
 	int status;
 	const json_t
 	    *setup;   /* it was this command that failed, and the gate did not run; else NULL. Borrowed */

@@ -17,6 +17,7 @@
 
 struct event;
 struct event_base;
+struct ptree_plan;
 
 /* status is what waitpid(2) gives. The child has been reaped; its group may be gone. */
 typedef void child_exit_fn(void *arg, pid_t pid, int status);
@@ -38,7 +39,9 @@ struct loop {
 	int stop_signal; /* the signal that asked, or 0 */
 	int stop_masked; /* > 0 while the last work is saved: waits ignore stop */
 	bool waiting;    /* inside loop_wait */
-	bool reaper;     /* every descendant is ours to kill: set by loop_own_descendants */
+	struct ptree_plan
+	    *trees;  /* how agents and gates are kept (common/ptree); NULL: as by the walk, no limits */
+	bool reaper; /* every descendant is ours to kill: set by loop_own_descendants */
 
 	/* Optional. A stop signal (TERM, INT) arrived, n-th time (1, 2 ...). Default: loop_stop. */
 	void (*on_signal)(struct loop *, int sig, void *arg);

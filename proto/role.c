@@ -129,6 +129,21 @@ take_guarded(struct role *r, struct err *e)
 	return rc;
 }
 
+static void
+open_trees(struct role *r)
+{
+	const struct ptree_limits limits = {
+	    .memory = r->conf.agent_memory_mb << 20, .pids = r->conf.agent_max_processes};
+	char why[PTREE_WHY_MAX];
+
+	ptree_plan_init(&r->trees, r->conf.tree, &limits, why);
+	r->loop.trees = &r->trees;
+	log_debug("agents and gates are kept by %s", ptree_rung_words(r->trees.rung));
+	if (why[0] != '\0')
+		log_warn("tree %s is not to be had (%s): %s instead", r->conf.tree, why,
+		    ptree_rung_words(r->trees.rung));
+}
+
 static int
 open_role(struct role *r, struct err *e)
 {
@@ -148,6 +163,7 @@ open_role(struct role *r, struct err *e)
 	if (rc < 0)
 		return rc;
 	log_set_level((enum log_level)log_level_parse(r->conf.log));
+	open_trees(r);
 	git_init(&r->git, &r->loop, r->assign->git_dir);
 	rc = await_secrets(r, e);
 	if (rc == 0)
@@ -181,6 +197,7 @@ close_role(struct role *r)
 	strv_free(r->gate_env);
 	free(r->worktree);
 	fd_close(&r->port_lock);
+	ptree_plan_clear(&r->trees);
 	loop_clear(&r->loop);
 }
 

@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/git.h"
 #include "common/loop.h"
+#include "common/ptree.h"
 #include "proto/link.h"
 #include "proto/messages.h"
 #include "proto/team.h"
@@ -44,16 +45,17 @@ struct role {
 	struct link *link;
 	const struct msg_assign *assign; /* owned by the link */
 	struct conf conf;
-	struct git git;        /* of the repository */
-	char **owns;           /* what the task may change */
-	char **guarded;        /* protected patterns: only who names a file may change it */
-	char **env;            /* of agents: with the keys, where there are any */
-	char **gate_env;       /* of gates: without them */
-	char **keys;           /* variables of the API configuration; NULL: none */
-	struct redact *redact; /* what must not leave this process but for its agent; NULL: nothing */
-	char *worktree;        /* the task's own */
-	int port_lock;         /* held while the ports are ours; -1: none */
-	uint64_t port_base;    /* 0: none */
+	struct ptree_plan trees; /* how its agents and gates are kept */
+	struct git git;          /* of the repository */
+	char **owns;             /* what the task may change */
+	char **guarded;          /* protected patterns: only who names a file may change it */
+	char **env;              /* of agents: with the keys, where there are any */
+	char **gate_env;         /* of gates: without them */
+	char **keys;             /* variables of the API configuration; NULL: none */
+	struct redact *redact;   /* what must not leave this process but for its agent; NULL: nothing */
+	char *worktree;          /* the task's own */
+	int port_lock;           /* held while the ports are ours; -1: none */
+	uint64_t port_base;      /* 0: none */
 	struct team team;
 	bool keyed;        /* SECRETS came */
 	bool cancel_asked; /* the last STOP was the run's cancellation */

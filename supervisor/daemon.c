@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/proc.h"
 #include "supervisor/handover.h"
@@ -14,7 +15,9 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -22,6 +25,8 @@
 
 #define DRAIN_RETRY_MS 5
 #define COMMIT_RETRY_MS 1000
+#define OOM_LOWER 500 /* of 1000, proc(5) */
+#define OOM_MIN (-1000)
 
 static void
 on_turn_timer(evutil_socket_t fd, short what, void *arg)
@@ -315,6 +320,40 @@ adopt_units(struct daemon *d, struct err *e)
 	return rc;
 }
 
+/* Without us nothing is looked after: where it may be said, others go first when memory is short. */
+static void
+lower_oom_score(struct daemon *d)
+{
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC), own;
+	char text[16] = "";
+	ssize_t n = fd < 0 ? -1 : fd_read(fd, text, sizeof(text) - 1);
+
+	if (n > 0) {
+		text[strcspn(text, "\n")] = '\0';
+		own = atoi(text) - OOM_LOWER;
+		if (own >= OOM_MIN && dprintf(fd, "%d", own) > 0)
+			snprintf(d->oom_score, sizeof(d->oom_score), "%s", text);
+	}
+	fd_close(&fd);
+}
+
+static void
+look_at_machine(struct daemon *d)
+{
+	ptree_probe(&d->trees, d->repo.instance, true);
+	lower_oom_score(d);
+}
+
+static void
+say_what_machine_has(const struct daemon *d)
+{
+	char line[PTREE_PATH_MAX + 64], why[PTREE_WHY_MAX];
+
+	ptree_machine_write(&d->trees, line, sizeof(line));
+	log_info("agents are kept by %s, where a run does not say otherwise (%s)",
+	    ptree_rung_words(ptree_choose(&d->trees, "auto", why)), line);
+}
+
 int
 daemon_start(struct daemon *d, int keys_fd, struct err *e)
 {
@@ -328,6 +367,7 @@ daemon_start(struct daemon *d, int keys_fd, struct err *e)
 	d->idle_since = -1;
 	d->started_at = clock_wall_ms();
 	d->is_init = getpid() == 1;
+	look_at_machine(d);
 	rc = loop_init(&d->loop);
 	if (rc < 0)
 		return err_sys(e, rc, "cannot make an event loop");
@@ -362,6 +402,7 @@ daemon_start(struct daemon *d, int keys_fd, struct err *e)
 int
 daemon_run(struct daemon *d)
 {
+	say_what_machine_has(d);
 	for (;;) {
 		int64_t in;
 
@@ -387,6 +428,7 @@ daemon_clear(struct daemon *d)
 	struct task *t;
 
 	control_close(d);
+	ptree_probe_end(&d->trees);
 	probes_clear(&d->probes);
 	while ((r = TAILQ_FIRST(&d->runs)) != NULL) {
 		TAILQ_FOREACH (t, &r->tasks, entry)

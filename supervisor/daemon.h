@@ -9,6 +9,7 @@
 #include "common/loop.h"
 #include "common/redact.h"
 #include "common/repo.h"
+#include "common/ptree.h"
 #include "proto/peer.h"
 #include "supervisor/model.h"
 #include "supervisor/notify.h"
@@ -43,8 +44,10 @@ struct daemon {
 	struct event *turn_timer; /* the earliest thing to do by time */
 	struct event *listen_ev;
 	int listen_fd;
-	int64_t started_at; /* wall clock */
-	struct conf conf;   /* orchd's own: heartbeat, linger, grace; from its environment */
+	int64_t started_at;         /* wall clock */
+	struct ptree_machine trees; /* what there is to keep agents' processes by; told to every role */
+	char oom_score[16];         /* what ours was before we lowered it: a role's; "": it is as it was */
+	struct conf conf;           /* orchd's own: heartbeat, linger, grace; from its environment */
 
 	struct redact *redact; /* the secrets of all runs in memory; NULL: none */
 

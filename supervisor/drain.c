@@ -1,6 +1,7 @@
 /*
  * drain: no process outlives its reason. orchd is a subreaper, so whatever a dead role leaves falls back to
- * it as a child it never started; those are killed with all below them before the role's slot is free again.
+ * it as a child it never started; those are killed with all below them, and with what is in the cgroups that
+ * the role had made, before the role's slot is free again.
  */
 #include "supervisor/daemon.h"
 
@@ -88,6 +89,12 @@ kill_marked(struct daemon *d)
 	return l.count;
 }
 
+static bool
+is_role(void *arg, pid_t pid)
+{
+	return task_of_pid(arg, pid) != NULL;
+}
+
 void
 drain_start(struct daemon *d)
 {
@@ -114,7 +121,8 @@ drain_step(struct daemon *d)
 	if (!d->draining)
 		return false;
 	give_up_marked(d);
-	if (proc_kill_descendants(keep_child, d) > 0 || (d->drain_marked && kill_marked(d) > 0))
+	if (ptree_kill_leftovers(&d->trees, is_role, d) > 0 || proc_kill_descendants(keep_child, d) > 0 ||
+	    (d->drain_marked && kill_marked(d) > 0))
 		return true;
 	d->draining = d->drain_marked = false;
 	TAILQ_FOREACH (r, &d->runs, entry)

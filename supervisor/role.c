@@ -20,7 +20,8 @@
 
 extern char **environ;
 
-static const char *const marker_names[] = {"ORCH_INSTANCE", "ORCH_TASK", "ORCH_SOCKET", "NOTIFY_SOCKET"};
+static const char *const marker_names[] = {
+    "ORCH_INSTANCE", "ORCH_TASK", "ORCH_SOCKET", "NOTIFY_SOCKET", PTREE_MACHINE_ENV};
 
 static bool
 is_named(const char *entry, const char *const *names, size_t count)
@@ -37,12 +38,12 @@ is_named(const char *entry, const char *const *names, size_t count)
 static char **
 role_env(const struct daemon *d, const struct task *t)
 {
+	char **env, trees[PTREE_PATH_MAX + 64];
 	size_t n = 0, count = 0;
-	char **env;
 
 	while (environ[count] != NULL)
 		count++;
-	env = xcalloc(count + 4, sizeof(*env));
+	env = xcalloc(count + 5, sizeof(*env));
 	for (size_t i = 0; i < count; i++)
 		if (!configs_travels_by_message(environ[i]) &&
 		    !is_named(environ[i], marker_names, sizeof(marker_names) / sizeof(marker_names[0])))
@@ -50,6 +51,8 @@ role_env(const struct daemon *d, const struct task *t)
 	env[n++] = xasprintf("ORCH_INSTANCE=%s", d->repo.instance);
 	env[n++] = xasprintf("ORCH_TASK=%s", t->id);
 	env[n++] = xasprintf("ORCH_SOCKET=%s", d->repo.socket);
+	ptree_machine_write(&d->trees, trees, sizeof(trees));
+	env[n++] = xasprintf("%s=%s", PTREE_MACHINE_ENV, trees);
 	return env;
 }
 
@@ -135,6 +138,7 @@ role_fork(struct daemon *d, struct task *t, int *fd, struct err *e)
 	spec.env = (const char *const *)env;
 	spec.fd_out = spec.fd_err = log_fd;
 	spec.fd_link = sv[1];
+	spec.oom_score = d->oom_score[0] != '\0' ? d->oom_score : NULL;
 	rc = child_spawn(&spec, &t->pid, NULL, e);
 	free_env(env);
 out:

@@ -5,15 +5,11 @@
 #include "supervisor/ctl/doctor.h"
 
 #include "common/fd.h"
+#include "common/ptree.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef SYS_landlock_create_ruleset
@@ -21,51 +17,51 @@
 #endif
 #define LANDLOCK_VERSION_FLAG 1u /* LANDLOCK_CREATE_RULESET_VERSION, landlock_create_ruleset(2) */
 
-/* Our cgroup in the unified hierarchy, cgroups(7): "0::/path". */
+/* Which rung the agents of a run started from here would stand on, and which ceilings the kernel would hold.
+ */
 static void
-check_cgroup(struct finding *f)
+say_trees(struct ctl *c, struct finding *f, const struct ptree_machine *m)
 {
-	char *text = NULL, path[4096];
-	const char *line;
-	size_t size;
+	char why[PTREE_WHY_MAX];
+	enum ptree_rung r = ptree_choose(m, c->conf.tree, why);
 
-	f->name = "cgroup";
-	if (fd_read_file("/proc/self/cgroup", 65536, &text, &size) < 0 ||
-	    access("/sys/fs/cgroup/cgroup.controllers", R_OK) < 0) {
-		found(f, FINDING_WARNING, "boot with the unified hierarchy (cgroup v2)",
-		    "no cgroup v2 here: an agent's memory cannot be limited");
-		free(text);
-		return;
-	}
-	line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
-	line = line == NULL ? "/" : strchr(line, '/');
-	snprintf(path, sizeof(path), "/sys/fs/cgroup%.*s/cgroup.procs", (int)strcspn(line, "\n"), line);
-	if (access(path, W_OK) == 0)
-		found(f, FINDING_OK, "", "cgroup v2, ours to divide");
+	f->name = "trees";
+	if (why[0] != '\0')
+		found(f, FINDING_WARNING, "set tree to auto", "tree %s is not to be had (%s): %s instead",
+		    c->conf.tree, why, ptree_rung_words(r));
+	else if (r == PTREE_CGROUP)
+		found(f, FINDING_OK, "", "agents' processes are kept by cgroup v2: cgroup.kill%s%s%s",
+		    m->memory ? ", memory.max" : "", m->pids ? ", pids.max" : "",
+		    m->memory && m->pids ? "" : "; other ceilings by looking");
 	else
-		found(f, FINDING_WARNING, "start orch by systemd-run --user -p Delegate=yes",
-		    "cgroup v2, but not delegated to this user");
-	free(text);
+		found(f, FINDING_OK, "", "agents' processes are kept by %s; ceilings by looking",
+		    ptree_rung_words(r));
 }
 
-/* Tried in a child: there is no way to ask. */
 static void
-check_namespaces(struct finding *f)
+say_cgroup(struct finding *f, const struct ptree_machine *m)
 {
-	int status = 0;
-	pid_t pid = fork();
+	f->name = "cgroup";
+	if (m->cgroup)
+		found(f, FINDING_OK, "", "cgroup v2, ours to divide%s%s", m->memory ? ", with memory" : "",
+		    m->pids ? ", with pids" : "");
+	else
+		found(f, FINDING_WARNING, "start orch by systemd-run --user -p Delegate=yes", "%s",
+		    m->cgroup_why);
+}
 
+static void
+say_namespaces(struct finding *f, const struct ptree_machine *m)
+{
 	f->name = "namespaces";
-	if (pid == 0)
-		_exit(unshare(CLONE_NEWUSER | CLONE_NEWPID) == 0 ? 0 : errno);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		found(f, FINDING_OK, "", "user and PID namespaces can be made");
+	if (m->pidns == PTREE_PIDNS_PLAIN)
+		found(f, FINDING_OK, "", "PID namespaces can be made");
+	else if (m->pidns == PTREE_PIDNS_USER)
+		found(f, FINDING_OK, "",
+		    "PID namespaces can be made in a user namespace: agents get one with tree = pidns");
 	else
 		found(f, FINDING_WARNING, "sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces",
-		    "user namespaces cannot be made%s%s", pid > 0 && WIFEXITED(status) ? ": " : "",
-		    pid > 0 && WIFEXITED(status) ? strerror(WEXITSTATUS(status)) : "");
+		    "%s", m->pidns_why);
 }
 
 static void
@@ -98,12 +94,15 @@ check_landlock(struct finding *f)
 size_t
 doctor_sandbox(struct ctl *c, struct finding *f, size_t room)
 {
-	void (*const checks[])(struct finding *) = {
-	    check_cgroup, check_namespaces, check_pidfd, check_landlock};
-	size_t n = 0;
+	struct ptree_machine m;
 
-	(void)c;
-	for (; n < sizeof(checks) / sizeof(checks[0]) && n < room; n++)
-		checks[n](&f[n]);
-	return n;
+	if (room < 5)
+		return 0;
+	ptree_probe(&m, c->repo.instance, false);
+	say_trees(c, &f[0], &m);
+	say_cgroup(&f[1], &m);
+	say_namespaces(&f[2], &m);
+	check_pidfd(&f[3]);
+	check_landlock(&f[4]);
+	return 5;
 }

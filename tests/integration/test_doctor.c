@@ -141,6 +141,7 @@ test_agent_and_machine(void **state)
 	assert_check(checks, "keys", "ok", "none given: agents use your own login");
 	assert_check(checks, "endpoint", "warning", "your own login: ");
 	assert_check(checks, "pidfd", "ok", "");
+	assert_check(checks, "trees", "ok", "agents' processes are kept by ");
 	json_decref(checks);
 	unsetenv("HTTPS_PROXY");
 }

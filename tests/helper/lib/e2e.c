@@ -444,7 +444,7 @@ set_environment(struct e2e *e)
 {
 	static const char *const gone[] = {"MAX_EMS", "MAX_WORKERS_PER_EM", "ORCH_VERIFY", "ORCH_BASE",
 	    "ORCH_STATE_DIR", "ORCH_LOG", "ORCH_INSTANCE", "ORCH_MAX_REWORK", "ORCH_LINGER", "GITHUB_TOKEN",
-	    "CLAUDE_CONFIGS", "ORCH_MIN_FREE_MB", "ORCH_MAX_ATTEMPTS", "ORCH_AGENT_SILENCE"};
+	    "CLAUDE_CONFIGS", "ORCH_MIN_FREE_MB", "ORCH_MAX_ATTEMPTS", "ORCH_AGENT_SILENCE", "ORCH_TREE"};
 	char *state = testrepo_path(e->repo, "xdg");
 
 	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
