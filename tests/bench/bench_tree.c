@@ -22,6 +22,8 @@
 #define STRAYS 50
 #define ROUNDS 20
 
+static char self[4096]; /* this program; in a namespace /proc/self is somebody else */
+
 static void __attribute__((noreturn)) stay(void)
 {
 	for (;;)
@@ -77,7 +79,7 @@ await_strays(int fd)
 static double
 end_one(struct loop *l, struct ptree_plan *plan)
 {
-	const char *argv[] = {"/proc/self/exe", "--agent", NULL};
+	const char *argv[] = {self, "--agent", NULL};
 	struct child_spec s;
 	struct ptree *t;
 	pid_t pid, *left = NULL;
@@ -165,6 +167,8 @@ main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "--agent") == 0)
 		be_agent();
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		bench_die("/proc/self/exe: %s", strerror(errno));
 	snprintf(name, sizeof(name), "bench-%d", (int)getpid());
 	ptree_probe(&m, name, true);
 	for (int i = 0; i < ROUNDS; i++)
