@@ -37,6 +37,7 @@ struct peer {
 
 	int64_t last_heard_ms;
 	int64_t silent_after_ms; /* judged dead when nothing was heard by then */
+	int64_t partial_ms;      /* since when we have the beginning of a message and not its end; 0: none */
 	int64_t timer_ms, timer_due_ms;
 	uint64_t pings;
 
@@ -125,12 +126,29 @@ peer_close(struct peer *p, const char *why)
 	kick(p);
 }
 
+/*
+ * Who lost its place in the stream says that a long message follows, and its signs of life are taken for
+ * parts of that: both sides would wait for ever.
+ */
+static bool
+is_stuck(const struct peer *p)
+{
+	return p->partial_ms > 0 && !p->paused &&
+	       clock_now_ms() - p->partial_ms >= SILENT_INTERVALS * p->cfg.heartbeat_ms;
+}
+
 static void
 on_heartbeat(struct peer *p)
 {
 	struct msg ping = {.id = MSG_PING, .ping = {.seq = ++p->pings}};
 	char why[96];
 
+	if (is_stuck(p)) {
+		snprintf(why, sizeof(why), "began a message and has not ended it for %" PRId64 " ms",
+		    clock_now_ms() - p->partial_ms);
+		peer_close(p, why);
+		return;
+	}
 	/* While paused we do not listen, so silence means nothing. */
 	if (!p->paused && clock_now_ms() >= p->silent_after_ms) {
 		snprintf(why, sizeof(why), "gave no sign of life for %" PRId64 " ms",
@@ -156,6 +174,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	} else if (late > p->timer_ms) {
 		/* We slept (suspend, a paused VM): so did they, and their bytes are still on the way. */
 		p->silent_after_ms += late;
+		if (p->partial_ms > 0)
+			p->partial_ms += late;
 		arm(p, p->timer_ms);
 	} else if (!p->greeted) {
 		snprintf(why, sizeof(why), "sent no HELLO within %" PRId64 " ms", p->cfg.hello_timeout_ms);
@@ -424,6 +444,7 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct peer *p = arg;
+	bool any = false;
 
 	(void)fd;
 	(void)what;
@@ -433,8 +454,12 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		read_some(p);
 	p->busy++;
 	while (!p->closing && !p->paused && take_frame(p))
-		;
+		any = true;
 	p->busy--;
+	if (evbuffer_get_length(p->in) == 0)
+		p->partial_ms = 0;
+	else if (any || p->partial_ms == 0)
+		p->partial_ms = clock_now_ms();
 	if (p->eof && !p->closing && !p->paused)
 		close_at_eof(p);
 }
@@ -528,6 +553,7 @@ peer_pause(struct peer *p, bool pause)
 		return;
 	}
 	p->silent_after_ms = clock_now_ms() + SILENT_INTERVALS * p->cfg.heartbeat_ms;
+	p->partial_ms = 0;
 	event_add(p->readable, NULL);
 	event_active(p->readable, EV_READ, 0); /* whole frames may be waiting in p->in */
 }

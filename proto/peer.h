@@ -41,8 +41,8 @@ struct peer_cfg {
 	size_t out_max; /* bytes buffered for them before the peer is closed as too slow; 0: 8 MiB */
 	size_t high_water, low_water; /* 0: 1 MiB and 256 KiB */
 	int64_t hello_timeout_ms;     /* without a HELLO by then: closed; 0: 10 s */
-	int64_t heartbeat_ms; /* PING this often once HELLO came; closed after 3 intervals without any byte;
-				 0: no heartbeat */
+	int64_t heartbeat_ms; /* PING this often once HELLO came; closed after 3 intervals without any byte,
+				 or with a message begun and not ended; 0: no heartbeat */
 	bool trusted;         /* a role: an unexpected message is answered with ERROR and the link kept */
 };
 

@@ -677,6 +677,32 @@ pongs_are_life(void **state)
 }
 
 /*
+ * A role whose memory is broken announces a long message: its PONGs are swallowed as parts of it. It must not
+ * be taken for alive for ever.
+ */
+static void
+an_unfinished_message_ends_it(void **state)
+{
+	struct bench *b = *state;
+	const struct frame f = {.id = MSG_STATUS, .length = 1000000};
+	const struct msg pong = {.id = MSG_PONG, .pong = {.seq = 1}};
+	unsigned char header[PROTO_FRAME_HEADER];
+
+	b->cfg.heartbeat_ms = 20;
+	start(b);
+	put_hello(b);
+	until(b, &b->hellos, 1);
+	frame_put(&f, header);
+	put(b, header, sizeof(header));
+	while (b->closed == 0) {
+		put_msg(b, &pong);
+		assert_int_equal(event_base_loop(b->loop.base, EVLOOP_ONCE), 0);
+	}
+	assert_non_null(strstr(b->why, "began a message"));
+	assert_int_equal(b->msgs, 0);
+}
+
+/*
  * The whole machine slept for many intervals: when it wakes, the timer is due long since and
  * the far end had no chance either. It gets its three intervals anew.
  */
@@ -823,6 +849,7 @@ main(void)
 	    T(pressure_and_relief),
 	    T(silence_ends_it),
 	    T(pongs_are_life),
+	    T(an_unfinished_message_ends_it),
 	    T(a_late_loop_is_fair),
 	    T(closed_by_us_once),
 	    T(freed_before_the_end),
