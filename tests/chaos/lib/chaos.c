@@ -73,8 +73,10 @@ run_apart(struct chaos_run *shared)
 static void
 add_up(struct chaos_tally *t, const struct chaos_run *r)
 {
-	for (unsigned f = 0; f < FAULT_COUNT; f++)
+	for (unsigned f = 0; f < FAULT_COUNT; f++) {
 		t->done[f] += r->done[f];
+		t->missed_by[f] += r->missed_by[f];
+	}
 	t->missed += r->missed;
 	t->changes += r->changes;
 	t->runs++;
@@ -85,8 +87,10 @@ print_tally(const struct chaos_tally *t, int64_t ms)
 {
 	unsigned sum = 0;
 
+	printf("   hit  nobody there\n");
 	for (unsigned f = 0; f < FAULT_COUNT; f++) {
-		printf("%6u  %s\n", t->done[f], fault_name((enum fault)f));
+		if (t->done[f] + t->missed_by[f] > 0)
+			printf("%6u  %6u  %s\n", t->done[f], t->missed_by[f], fault_name((enum fault)f));
 		sum += t->done[f];
 	}
 	printf(
@@ -98,12 +102,103 @@ print_tally(const struct chaos_tally *t, int64_t ms)
 static bool
 learn(struct chaos_run *shared)
 {
-	for (shared->shape = 0; shared->shape < CHAOS_SHAPES; shared->shape++)
+	for (shared->shape = 0; shared->shape < CHAOS_SHAPES; shared->shape++) {
+		chaos_run_clear(shared);
 		if (!run_apart(shared)) {
 			printf("an undisturbed run does not end as it should\n");
 			return false;
 		}
+	}
 	return true;
+}
+
+static void
+tell_repeat(const struct chaos *c, const struct chaos_run *r)
+{
+	if (r->exact)
+		printf("repeat: %s --matrix --seed %" PRIu64 " --only '%s' --at '%s %s %u'\n", c->program,
+		    r->seed, fault_name(r->fault), r->at.task, r->at.state, r->at.nth);
+	else
+		printf("repeat: %s --seed %" PRIu64 " --runs 1 --percent %u%s%s%s\n", c->program, r->seed,
+		    r->percent, c->only == NULL ? "" : " --only '", c->only == NULL ? "" : c->only,
+		    c->only == NULL ? "" : "'");
+}
+
+/* The run that r describes. */
+static void
+run_one(const struct chaos *c, struct chaos_tally *t, struct chaos_run *r)
+{
+	int64_t at = clock_now_ms();
+
+	chaos_run_clear(r);
+	if (!run_apart(r)) {
+		t->broken++;
+		printf("BROKEN: seed %" PRIu64 ", after:\n%s", r->seed, r->history);
+		tell_repeat(c, r);
+	} else if (c->verbose && r->exact) {
+		printf("%s %s %u, %s: %.1f s\n", r->at.task, r->at.state, r->at.nth,
+		    r->faults > 0 ? fault_name(r->fault) : "nobody there",
+		    (double)(clock_now_ms() - at) / 1000);
+	} else if (c->verbose) {
+		printf("seed %" PRIu64 ": %u faults, %.1f s\n%s", r->seed, r->faults,
+		    (double)(clock_now_ms() - at) / 1000, r->history);
+	}
+	fflush(stdout);
+	add_up(t, r);
+}
+
+static bool
+is_time(const struct chaos *c, int64_t begin)
+{
+	return c->budget_ms == 0 || clock_now_ms() - begin < c->budget_ms;
+}
+
+static void
+run_random(const struct chaos *c, struct chaos_tally *t, struct chaos_run *r, int64_t begin)
+{
+	for (unsigned i = 0; i < c->runs && is_time(c, begin); i++) {
+		r->seed = c->seed + i;
+		r->percent = c->percent;
+		r->only = c->only;
+		r->shape = (unsigned)(r->seed % CHAOS_SHAPES);
+		run_one(c, t, r);
+	}
+}
+
+static bool
+is_cell(const struct chaos *c, const struct chaos_change *at, unsigned nth, enum fault f)
+{
+	uint64_t x = (c->seed + nth * FAULT_COUNT + f) * 0x9e3779b97f4a7c15u;
+	char name[TASKID_MAX + 48];
+
+	snprintf(name, sizeof(name), "%s %s %u", at->task, at->state, at->nth);
+	return fault_target(f) != AT_SOCKET && (c->at == NULL || strcmp(c->at, name) == 0) &&
+	       (c->only == NULL || strncmp(fault_name(f), c->only, strlen(c->only)) == 0) &&
+	       (c->share == 0 || (x >> 33) % c->share == 0);
+}
+
+/* Every fault at every change of the undisturbed run that learn() did last; with little time, in an order
+ * that does not stop at the run's beginning. */
+static void
+run_matrix(const struct chaos *c, struct chaos_tally *t, struct chaos_run *r, int64_t begin)
+{
+	struct chaos_change all[CHAOS_CHANGES_MAX];
+	unsigned count = r->seen_count, cells = count * FAULT_COUNT, step = 7919; /* prime: visits all */
+
+	memcpy(all, r->seen, sizeof(all));
+	r->exact = true;
+	for (unsigned i = 0; i < cells && is_time(c, begin); i++) {
+		unsigned cell = (unsigned)((c->seed + (uint64_t)i * step) % cells);
+		enum fault f = (enum fault)(cell % FAULT_COUNT);
+
+		if (!is_cell(c, &all[cell / FAULT_COUNT], cell / FAULT_COUNT, f))
+			continue;
+		r->seed = c->seed;
+		r->shape = CHAOS_SHAPES - 1;
+		r->at = all[cell / FAULT_COUNT];
+		r->fault = f;
+		run_one(c, t, r);
+	}
 }
 
 unsigned
@@ -120,29 +215,7 @@ chaos_runs(const struct chaos *c, struct chaos_tally *t)
 	setrlimit(RLIMIT_CORE, &no_core);
 	if (!learn(r))
 		return t->broken = 1;
-	for (unsigned i = 0; i < c->runs; i++) {
-		int64_t at = clock_now_ms();
-
-		if (c->budget_ms > 0 && at - begin >= c->budget_ms)
-			break;
-		chaos_run_clear(r);
-		r->seed = c->seed + i;
-		r->percent = c->percent;
-		r->only = c->only;
-		r->shape = (unsigned)(r->seed % CHAOS_SHAPES);
-		if (!run_apart(r)) {
-			t->broken++;
-			printf("BROKEN: seed %" PRIu64 ", after:\n%s", r->seed, r->history);
-			printf("repeat: %s --seed %" PRIu64 " --runs 1 --percent %u%s%s%s\n", c->program,
-			    r->seed, r->percent, c->only == NULL ? "" : " --only '",
-			    c->only == NULL ? "" : c->only, c->only == NULL ? "" : "'");
-		} else if (c->verbose) {
-			printf("seed %" PRIu64 ": %u faults, %.1f s\n%s", r->seed, r->faults,
-			    (double)(clock_now_ms() - at) / 1000, r->history);
-		}
-		fflush(stdout);
-		add_up(t, r);
-	}
+	(c->matrix ? run_matrix : run_random)(c, t, r, begin);
 	print_tally(t, clock_now_ms() - begin);
 	munmap(r, sizeof(*r));
 	return t->broken;

@@ -11,6 +11,9 @@
 struct chaos {
 	uint64_t seed;       /* of the first run; the next one's is the next number */
 	unsigned runs;       /* at most */
+	bool matrix;         /* every fault at every change of state, one a run, in place of random ones */
+	unsigned share;      /* of the matrix one cell in so many, chosen by the seed; 0: all */
+	const char *at;      /* of the matrix only this change, "TASK STATE NTH"; NULL: all */
 	int64_t budget_ms;   /* no run is begun after that; 0: none */
 	unsigned percent;    /* of the changes of state that a fault follows */
 	const char *only;    /* faults whose names begin so; NULL: all */
@@ -21,8 +24,9 @@ struct chaos {
 struct chaos_tally {
 	unsigned runs, broken;
 	unsigned done[FAULT_COUNT]; /* faults that hit */
-	unsigned missed;            /* whoever was to be hit was not there */
-	unsigned changes;           /* of state, that a fault might have followed */
+	unsigned missed_by[FAULT_COUNT];
+	unsigned missed;  /* whoever was to be hit was not there */
+	unsigned changes; /* of state, that a fault might have followed */
 };
 
 /*

@@ -8,6 +8,7 @@
 #include "common/taskid.h"
 #include "proto/msg.h"
 #include "proto/peer.h"
+#include "tests/chaos/lib/inject.h"
 #include "tests/helper/lib/limits.h"
 #include "tests/helper/lib/test.h"
 
@@ -22,7 +23,7 @@
 #define HANG_MS 2500 /* of orchd, at most: longer than three heartbeats */
 #define AGENT "orch-test-agent"
 
-enum fault_how { KILL, CRASH, HANG, TERM, GARBAGE, MUTE };
+enum fault_how { KILL, CRASH, HANG, TERM, EXIT0, EXIT1, GARBAGE, LIE, MUTE };
 
 static const struct {
 	const char *name;
@@ -40,6 +41,12 @@ const char *
 fault_name(enum fault f)
 {
 	return rows[f].name;
+}
+
+enum fault_target
+fault_target(enum fault f)
+{
+	return rows[f].target;
 }
 
 bool
@@ -172,7 +179,7 @@ write_mute(struct evbuffer *out)
 	add(out, &events);
 }
 
-/* Bytes; or a greeting and then bytes, or a frame that claims too much, or that is cut. */
+/* At once, or after a greeting. */
 static void
 write_garbage(struct evbuffer *out, uint64_t random)
 {
@@ -181,13 +188,7 @@ write_garbage(struct evbuffer *out, uint64_t random)
 
 	if (random % 2 == 0)
 		add(out, &hello);
-	for (size_t i = 0; i < sizeof(bytes); i++) {
-		random = random * 6364136223846793005u + 1442695040888963407u;
-		bytes[i] = (unsigned char)(random >> 56);
-	}
-	if (random % 3 == 0)
-		memcpy(bytes, "\0\0\x08\0\0\x14\0\0\0\0\0\1\xdd\x1f\xff\xff\xff", 17); /* a RUN_SUBMIT */
-	evbuffer_add(out, bytes, 1 + random % sizeof(bytes));
+	evbuffer_add(out, bytes, inject_make_garbage(bytes, sizeof(bytes), random / 2));
 }
 
 static int
@@ -224,11 +225,35 @@ signal_of(enum fault_target target, enum fault_how how)
 		return SIGSTOP;
 	case TERM:
 		return SIGTERM;
+	case EXIT0:
+	case EXIT1:
 	case GARBAGE:
+	case LIE:
 	case MUTE:
 		break;
 	}
 	return 0;
+}
+
+static int
+hit_process(pid_t pid, enum fault_target target, enum fault_how how, uint64_t random)
+{
+	switch (how) {
+	case EXIT0:
+		return inject_exit(pid, 0);
+	case EXIT1:
+		return inject_exit(pid, 1);
+	case GARBAGE:
+		return inject_garbage(pid, random);
+	case KILL:
+	case CRASH:
+	case HANG:
+	case TERM:
+	case LIE:
+	case MUTE:
+		break;
+	}
+	return kill(pid, signal_of(target, how)) < 0 ? -errno : 0;
 }
 
 int
@@ -242,7 +267,8 @@ fault_do(struct e2e *e, enum fault f, const char *task, uint64_t random, struct 
 	if (target == AT_SOCKET)
 		return visit(e, how, random, debts);
 	pid = find_process(e, target, task, hit);
-	if (pid <= 1 || (target == AT_ORCHD && debts->stopped != 0) || kill(pid, signal_of(target, how)) < 0)
+	if (pid <= 1 || (target == AT_ORCHD && debts->stopped != 0) ||
+	    hit_process(pid, target, how, random) < 0)
 		return -ESRCH;
 	if (target == AT_ORCHD && how == HANG) {
 		debts->stopped = pid;

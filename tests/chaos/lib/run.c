@@ -1,9 +1,10 @@
 /*
  * run: one run with faults. The event stream is followed; after a change of state a fault may come, at once
  * or a little later. Afterwards the laws are checked: the run is complete with the tree of an undisturbed one
- * (1), every commit that was handed in is in it (1), limits held (4), no attempt was counted that was not the
- * task's own; and by e2e's teardown no process (4), worktree or ref is left, nothing of the user's has
- * changed, and no program found a bug in itself.
+ * (1), every commit that was handed in is in it (1), limits held (4), no task was served twice at once, no
+ * attempt was counted that was not the task's own, store and repository are whole; and by e2e's teardown no
+ * process (4), worktree or ref is left, nothing of the user's has changed, and no program found a bug in
+ * itself.
  */
 #include "tests/chaos/lib/run.h"
 
@@ -16,6 +17,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +91,8 @@ void
 chaos_run_clear(struct chaos_run *r)
 {
 	memset(r->done, 0, sizeof(r->done));
-	r->missed = r->changes = r->faults = 0;
+	memset(r->missed_by, 0, sizeof(r->missed_by));
+	r->missed = r->changes = r->faults = r->seen_count = 0;
 	r->history[0] = '\0';
 }
 
@@ -154,12 +157,45 @@ hits_of(struct driver *d, const char *task)
 }
 
 static void
+see_change(struct driver *d, const char *task, const char *state, size_t nth)
+{
+	struct chaos_change *c = &d->r->seen[d->r->seen_count];
+
+	d->r->changes++;
+	if (d->r->seen_count == CHAOS_CHANGES_MAX)
+		return;
+	snprintf(c->task, sizeof(c->task), "%s", task);
+	snprintf(c->state, sizeof(c->state), "%s", state);
+	c->nth = (unsigned)nth;
+	d->r->seen_count++;
+}
+
+/* The one of the matrix. */
+static void
+plan_exact(struct driver *d, const char *task, const char *state, size_t nth)
+{
+	const struct chaos_change *at = &d->r->at;
+
+	if (strcmp(at->task, task) != 0 || strcmp(at->state, state) != 0 || at->nth != nth ||
+	    d->pending_count > 0)
+		return;
+	d->pending[0] = (struct pending){
+	    .fault = d->r->fault, .random = random_of(d, task, state, nth), .due_ms = clock_now_ms()};
+	snprintf(d->pending[0].task, TASKID_MAX, "%s", task);
+	d->pending_count = 1;
+}
+
+static void
 plan_fault(struct driver *d, const char *task, const char *state, size_t nth)
 {
 	uint64_t random = random_of(d, task, state, nth);
 	struct pending *p = &d->pending[d->pending_count];
 
-	d->r->changes++;
+	see_change(d, task, state, nth);
+	if (d->r->exact) {
+		plan_exact(d, task, state, nth);
+		return;
+	}
 	if (random % 100 >= d->r->percent || d->pending_count == FAULTS_MAX)
 		return;
 	random = mix(random);
@@ -193,6 +229,17 @@ has_had_enough(struct driver *d, const struct pending *p)
 	return h->count >= HITS_MAX || (fault_costs_attempt(p->fault) && h->attempts >= ATTEMPTS_MAX);
 }
 
+/* At the task of the event; in the matrix, when nobody of that kind serves it, at another one's. */
+static int
+strike(struct driver *d, const struct pending *p, char *hit)
+{
+	int rc = fault_do(d->e, p->fault, p->task, p->random, &d->debts, hit);
+
+	for (unsigned i = 0; rc < 0 && d->r->exact && i < d->r->seen_count; i++)
+		rc = fault_do(d->e, p->fault, d->r->seen[i].task, p->random, &d->debts, hit);
+	return rc;
+}
+
 /* Does what is due; the earliest time of what is not. */
 static int64_t
 do_due(struct driver *d)
@@ -207,11 +254,12 @@ do_due(struct driver *d)
 		if (p->due_ms >= 0 && p->due_ms <= now) {
 			if (has_had_enough(d, p) || d->end[0] != '\0') {
 				p->due_ms = -1;
-			} else if (fault_do(d->e, p->fault, p->task, p->random, &d->debts, hit) == 0) {
+			} else if (strike(d, p, hit) == 0) {
 				note(d, p, hit);
 				p->due_ms = -1;
 			} else if (now - p->due_ms >= SEEK_MS) {
 				d->r->missed++;
+				d->r->missed_by[p->fault]++;
 				p->due_ms = -1;
 			}
 		}
@@ -340,6 +388,38 @@ check_limits(struct driver *d, const struct shape *s)
 	if (l->ems_max > s->ems || l->workers_per_em_max > s->workers)
 		broken(d, "%u EMs at once (limit %u), %u workers of one EM (limit %u)", l->ems_max, s->ems,
 		    l->workers_per_em_max, s->workers);
+	if (l->twice[0] != '\0')
+		broken(d, "two at once served %s", l->twice);
+}
+
+/* Read beside orchd, as WAL allows. */
+static void
+check_store(struct driver *d)
+{
+	char *path = xasprintf("%s/orch.db", d->e->where.state);
+	sqlite3_stmt *st = NULL;
+	sqlite3 *db = NULL;
+
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK ||
+	    sqlite3_busy_timeout(db, 5000) != SQLITE_OK ||
+	    sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_step(st) != SQLITE_ROW)
+		broken(d, "the store cannot be read: %s", sqlite3_errmsg(db));
+	if (strcmp((const char *)sqlite3_column_text(st, 0), "ok") != 0)
+		broken(d, "the store is broken: %s", sqlite3_column_text(st, 0));
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	free(path);
+}
+
+static void
+check_repository(struct driver *d)
+{
+	char *said = testrepo_git(d->e->repo, NULL, "fsck", "--no-dangling", NULL);
+
+	if (said[0] != '\0')
+		broken(d, "git fsck: %s", said);
+	free(said);
 }
 
 static void
@@ -386,6 +466,8 @@ test_run(void **state)
 	check_limits(d, s);
 	check_tree(d);
 	check_tasks(d);
+	check_store(d);
+	check_repository(d);
 }
 
 static int

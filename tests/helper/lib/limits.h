@@ -1,7 +1,8 @@
 /*
  * limits: a thread that looks at the process table while a run goes on, and remembers how many EMs and
- * workers it ever saw at once. It counts programs, not what orchd says: a process whose environment carries
- * the repository's mark and whose executable is orch-em or orch-worker.
+ * workers it ever saw at once, and whether two processes ever served one task. It counts programs, not what
+ * orchd says: a process whose environment carries the repository's mark and whose executable is that of a
+ * role or of the scripted agent.
  */
 #ifndef ORCH_TESTS_LIMITS_H
 #define ORCH_TESTS_LIMITS_H
@@ -14,8 +15,10 @@
 struct limits {
 	unsigned samples;
 	unsigned ems_max, workers_max, workers_per_em_max; /* ever seen at once */
+	char twice[96]; /* a task with two EMs, workers or agents that lived side by side; "": none */
 	/* Private. */
 	const char *instance, *run;
+	pid_t pair[2]; /* of one task, in the look before */
 	long pause_ns;
 	atomic_bool stop;
 	pthread_t thread;
