@@ -1,5 +1,5 @@
 /*
- * A short piece of chaos: as many whole runs with faults in them as fit into 40 seconds. The seed is printed;
+ * A short piece of chaos: as many whole runs with faults in them as fit into 25 seconds. The seed is printed;
  * ORCH_SEED repeats one, and chaos_run goes on for longer.
  */
 #include "common/clock.h"
@@ -15,7 +15,7 @@ main(void)
 	const char *given = getenv("ORCH_SEED");
 	struct chaos c = {.seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)clock_wall_ms(),
 	    .runs = 1000,
-	    .budget_ms = 40000,
+	    .budget_ms = 25000,
 	    .percent = 15,
 	    .verbose = true,
 	    .program = "chaos_run"};

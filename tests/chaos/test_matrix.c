@@ -1,5 +1,5 @@
 /*
- * A seeded tenth of the crash matrix, as much of it as fits into 40 seconds: every kind of end, hang and
+ * A seeded tenth of the crash matrix, as much of it as fits into 35 seconds: every kind of end, hang and
  * garbage, for orchd, each role, the agent and its tool, at every change of state of a run. All of it:
  * chaos_run --matrix.
  */
@@ -17,7 +17,7 @@ main(void)
 	struct chaos c = {.seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)clock_wall_ms(),
 	    .matrix = true,
 	    .share = 10,
-	    .budget_ms = 40000,
+	    .budget_ms = 35000,
 	    .verbose = true,
 	    .program = "chaos_run"};
 	struct chaos_tally t;

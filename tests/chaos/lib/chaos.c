@@ -168,13 +168,13 @@ run_random(const struct chaos *c, struct chaos_tally *t, struct chaos_run *r, in
 static bool
 is_cell(const struct chaos *c, const struct chaos_change *at, unsigned nth, enum fault f)
 {
-	uint64_t x = (c->seed + nth * FAULT_COUNT + f) * 0x9e3779b97f4a7c15u;
+	uint64_t x = chaos_mix(chaos_mix(c->seed) + nth * FAULT_COUNT + f);
 	char name[TASKID_MAX + 48];
 
 	snprintf(name, sizeof(name), "%s %s %u", at->task, at->state, at->nth);
 	return fault_target(f) != AT_SOCKET && (c->at == NULL || strcmp(c->at, name) == 0) &&
 	       (c->only == NULL || strncmp(fault_name(f), c->only, strlen(c->only)) == 0) &&
-	       (c->share == 0 || (x >> 33) % c->share == 0);
+	       (c->share == 0 || x % c->share == 0);
 }
 
 /* Every fault at every change of the undisturbed run that learn() did last; with little time, in an order

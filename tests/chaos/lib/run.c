@@ -96,8 +96,8 @@ chaos_run_clear(struct chaos_run *r)
 	r->history[0] = '\0';
 }
 
-static uint64_t
-mix(uint64_t x)
+uint64_t
+chaos_mix(uint64_t x)
 {
 	x += 0x9e3779b97f4a7c15u;
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -109,12 +109,12 @@ mix(uint64_t x)
 static uint64_t
 random_of(const struct driver *d, const char *task, const char *state, size_t nth)
 {
-	uint64_t x = mix(d->r->seed) + nth;
+	uint64_t x = chaos_mix(d->r->seed) + nth;
 
 	for (const char *p = task; *p != '\0'; p++)
-		x = mix(x ^ (unsigned char)*p);
+		x = chaos_mix(x ^ (unsigned char)*p);
 	for (const char *p = state; *p != '\0'; p++)
-		x = mix(x ^ (unsigned char)*p);
+		x = chaos_mix(x ^ (unsigned char)*p);
 	return x;
 }
 
@@ -198,10 +198,10 @@ plan_fault(struct driver *d, const char *task, const char *state, size_t nth)
 	}
 	if (random % 100 >= d->r->percent || d->pending_count == FAULTS_MAX)
 		return;
-	random = mix(random);
+	random = chaos_mix(random);
 	p->fault = fault_pick(random, d->r->only);
-	random = mix(random);
-	p->random = mix(random);
+	random = chaos_mix(random);
+	p->random = chaos_mix(random);
 	p->due_ms = clock_now_ms() + (random % 2 == 0 ? 0 : (int64_t)(random / 2 % DELAY_MS));
 	snprintf(p->task, sizeof(p->task), "%s", task);
 	d->pending_count++;

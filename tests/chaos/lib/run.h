@@ -32,6 +32,8 @@ struct chaos_run {
 	char history[8192]; /* a line for each fault */
 };
 
+/* Bits that depend on all bits of x (splitmix64). */
+uint64_t chaos_mix(uint64_t x);
 /* For the next run; the trees stay. */
 void chaos_run_clear(struct chaos_run *r);
 /* 0: all laws held. Leaves nothing but what it says on stdout and stderr. */
