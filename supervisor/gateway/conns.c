@@ -34,7 +34,7 @@ struct conn {
 
 struct conns {
 	struct conns_limits limits;
-	struct event *tick, *accepted;
+	struct event *tick, *accepted, *cap;
 	TAILQ_HEAD(conn_list, conn) list;
 	unsigned count;
 	size_t bytes;
@@ -118,8 +118,18 @@ on_accepted(evutil_socket_t fd, short what, void *arg)
 		if (fstat(one->fd, &st) == 0)
 			one->ino = st.st_ino;
 	}
-	if (c->count > c->limits.connections)
-		sweep(c);
+}
+
+/* Not at once: those that closed before these came may still be in the same turn of the loop. */
+static void
+on_cap(evutil_socket_t fd, short what, void *arg)
+{
+	struct conns *c = arg;
+	struct conn *one;
+
+	(void)fd;
+	(void)what;
+	sweep(c);
 	one = TAILQ_LAST(&c->list, conn_list);
 	for (unsigned over = c->count; over > c->limits.connections && one != NULL; over--) {
 		END(one, busy);
@@ -146,6 +156,7 @@ on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 struct bufferevent *
 conns_make(struct event_base *base, void *arg)
 {
+	static const struct timeval soon = {.tv_usec = 5000};
 	struct conns *c = arg;
 	struct conn *one = xcalloc(1, sizeof(*one));
 
@@ -160,6 +171,8 @@ conns_make(struct event_base *base, void *arg)
 	TAILQ_INSERT_TAIL(&c->list, one, entry);
 	c->count++;
 	event_active(c->accepted, EV_TIMEOUT, 0);
+	if (c->count > c->limits.connections && !event_pending(c->cap, EV_TIMEOUT, NULL))
+		event_add(c->cap, &soon);
 	return one->bev;
 }
 
@@ -218,6 +231,7 @@ conns_new(struct event_base *base, const struct conns_limits *limits)
 	TAILQ_INIT(&c->list);
 	c->tick = event_new(base, -1, EV_PERSIST, on_tick, c);
 	c->accepted = evtimer_new(base, on_accepted, c);
+	c->cap = evtimer_new(base, on_cap, c);
 	conns_set_limits(c, limits);
 	return c;
 }
@@ -231,5 +245,6 @@ conns_free(struct conns *c)
 		drop(TAILQ_FIRST(&c->list));
 	event_free(c->tick);
 	event_free(c->accepted);
+	event_free(c->cap);
 	free(c);
 }

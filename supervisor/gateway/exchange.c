@@ -103,7 +103,10 @@ on_header(void *arg, const char *name, size_t size_name, const char *value, size
 	limits_header(&ex->limits, name, size_name, value, size_value, clock_wall_ms());
 	if (strcasecmp(n, "content-type") == 0)
 		ex->form = usage_form_of(v);
-	ex->framings += strcasecmp(n, "content-length") == 0 || strcasecmp(n, "transfer-encoding") == 0;
+	if (strcasecmp(n, "content-length") == 0)
+		ex->framings += v[0] != '\0' && strspn(v, "0123456789") == size_value ? 1 : 2;
+	else if (strcasecmp(n, "transfer-encoding") == 0)
+		ex->framings++;
 	front_add_header(ex, n, v);
 	free(n);
 	free(v);

@@ -154,7 +154,7 @@ front_forget_headers(struct exchange *ex)
 void
 front_head(struct exchange *ex, int status)
 {
-	while (ex->framings > 1 &&
+	while ((ex->framings > 1 || status == 204) &&
 	       evhttp_remove_header(evhttp_request_get_output_headers(ex->req), "Content-Length") == 0)
 		continue;
 	evhttp_send_reply_start(ex->req, status, NULL);

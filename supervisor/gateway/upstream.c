@@ -80,7 +80,6 @@ judge(const struct upstream *u, CURLcode rc)
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:
 	case CURLE_PROXY:
 	case CURLE_OPERATION_TIMEDOUT: /* the only one of curl's own is the connection's */
@@ -182,6 +181,8 @@ on_data(char *data, size_t one, size_t size, void *arg)
 
 	(void)one;
 	heard(u);
+	if (!u->headed) /* of an answer 1xx that takes the connection over */
+		return 0;
 	switch (u->h->on_body(u->arg, data, size)) {
 	case UPSTREAM_GO:
 		return size;

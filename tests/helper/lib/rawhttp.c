@@ -104,6 +104,14 @@ on_server_read(struct bufferevent *bev, void *arg)
 
 	if (n == 0)
 		return;
+	if (strncmp(text, "HEAD ", 5) == 0) {
+		static const char here[] = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+		evbuffer_drain(in, n);
+		s->probes++;
+		bufferevent_write(bev, here, sizeof(here) - 1);
+		return;
+	}
 	s->seen = xrealloc(s->seen, old + n + 1);
 	memcpy(s->seen + old, text, n);
 	s->seen[old + n] = '\0';
@@ -143,7 +151,7 @@ void
 raw_serve(struct raw_server *s, struct event_base *base)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET};
-	struct timeval second = {.tv_sec = 1};
+	struct timeval tick = {.tv_usec = 100000};
 	socklen_t size = sizeof(a);
 
 	memset(s, 0, sizeof(*s));
@@ -155,7 +163,7 @@ raw_serve(struct raw_server *s, struct event_base *base)
 	assert_int_equal(getsockname(evconnlistener_get_fd(s->listener), (struct sockaddr *)&a, &size), 0);
 	s->port = ntohs(a.sin_port);
 	s->tick = event_new(base, -1, EV_PERSIST, on_tick, NULL);
-	event_add(s->tick, &second);
+	event_add(s->tick, &tick);
 }
 
 void

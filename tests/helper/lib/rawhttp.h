@@ -31,6 +31,7 @@ struct raw_server {
 	size_t count, used;
 	char *seen;              /* all requests, as they came */
 	unsigned requests, gone; /* whole ones; connections that the other end closed */
+	unsigned probes;         /* HEADs: they are answered 200, and are no requests */
 	struct bufferevent *open[RAW_CONNECTIONS_MAX];
 	struct event *tick;
 	struct bufferevent *last; /* connection of the last request; NULL once closed */
