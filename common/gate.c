@@ -116,7 +116,7 @@ gate_judge(struct loop *l, const struct gate_trial *t, enum gate_verdict *v, str
 		what = gate_summary(t->verify, &first);
 		*note = xasprintf("%s, as it did before this work: it cannot tell whether it is good", what);
 		free(what);
-	} else if (!first.passed && !first.timed_out) {
+	} else if (!first.passed && !first.timed_out && !t->once) {
 		rc = try_once(l, t, &second, e);
 		if (rc == 0 && second.passed) {
 			*v = GATE_FLAKY;

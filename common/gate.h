@@ -46,6 +46,7 @@ struct gate_trial {
 	const char *const *env;
 	int64_t timeout_ms, setup_timeout_ms;
 	int known; /* gate_code before the work that is judged; 0: it passed, or nobody knows */
+	bool once; /* what is red is not tried again: another run will */
 	int (*fresh)(
 	    void *arg, struct err *e); /* makes dir exactly the tree that is judged; before each try */
 	void *arg;
@@ -59,9 +60,9 @@ enum gate_verdict {
 };
 
 /*
- * Judges a tree: what is red, but neither for its time nor as it was before, is tried once more. 0 with *v,
- * r (of the last try) and *note: a sentence for an event when it was flaky or cannot tell, else NULL; caller
- * frees. -errno as gate_run and fresh have it.
+ * Judges a tree: what is red, but neither for its time nor as it was before, is tried once more (but: once).
+ * 0 with *v, r (of the last try) and *note: a sentence for an event when it was flaky or cannot tell, else
+ * NULL; caller frees. -errno as gate_run and fresh have it.
  */
 int gate_judge(struct loop *l, const struct gate_trial *t, enum gate_verdict *v, struct gate_result *r,
     char **note, struct err *e);

@@ -1,240 +1,242 @@
-/* integrate: merge in memory, gate in a detached worktree, move the branch by compare-and-swap (integrate.h).
- */
-#include "common/integrate.h"
+/* integrate: the row of merges, what of it is kept, and who is to blame (see integrate.h). */
+#include "common/integrate_impl.h"
 
 #include "common/alloc.h"
 #include "common/git_impl.h"
-#include "common/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define EVIDENCE_MAX (16 * 1024)
-#define TRIES 2 /* of merging onto a branch that someone else moves */
+#define TRIES 3 /* in a row, of merging onto a branch that someone else moves */
 
-/* Grows a text. */
-static void
-append(char **text, const char *more)
+enum fate {
+	WAITS, /* neither in the branch nor answered for */
+	KEPT,  /* in the branch; it is still to be said */
+	OVER,
+};
+
+struct row {
+	size_t item;
+	char commit[GIT_OID_HEX]; /* the merge of it onto the one before */
+};
+
+struct integrate {
+	struct integrate_spec s;
+	const struct integrate_item *items;
+	size_t count;
+	enum fate *fates;
+	char tip[GIT_OID_HEX]; /* of the branch */
+	struct row *row;       /* what is tried together */
+	size_t at, length;     /* of the row: the first that is not in the branch, and its end */
+	struct batch batch;
+	int known; /* of the gate on tip */
+	unsigned stale;
+	/* For the next result. */
+	char *note;
+	bool green;
+	int64_t gate_ms;
+};
+
+struct integrate *
+integrate_new(const struct integrate_spec *s, const struct integrate_item *items, size_t count)
 {
-	char *all = xasprintf("%s%s", *text, more);
+	struct integrate *in = xcalloc(1, sizeof(*in));
 
-	free(*text);
-	*text = all;
+	in->s = *s;
+	in->items = items;
+	in->count = count;
+	in->known = s->gate_known;
+	in->fates = xcalloc(count + 1, sizeof(*in->fates));
+	in->row = xcalloc(count + 1, sizeof(*in->row));
+	return in;
+}
+
+void
+integrate_free(struct integrate *in)
+{
+	if (in == NULL)
+		return;
+	free(in->fates);
+	free(in->row);
+	free(in->note);
+	free(in);
+}
+
+static int
+read_tip(struct integrate *in, struct err *e)
+{
+	char *ref = xasprintf("refs/heads/%s", in->s.branch);
+	int rc = git_resolve(in->s.git, ref, in->tip, e);
+
+	free(ref);
+	return rc;
+}
+
+/* Gives r what has come up since the last result. */
+static int
+say(struct integrate *in, size_t item, struct integrate_result *r)
+{
+	r->item = item;
+	strcpy(r->head, in->tip);
+	r->gate_ms = in->gate_ms;
+	if (r->verdict == INTEGRATE_MERGED) {
+		r->note = in->note;
+		r->green = in->green;
+		in->note = NULL;
+	}
+	in->gate_ms = 0;
+	in->fates[item] = OVER;
+	return 1;
 }
 
 /*
- * `git merge-tree -z --name-only` prints the tree, then the conflicting paths, an empty one, then messages as
- * count, paths, kind, text. Fills in the evidence: paths, then what git says about them. Returns the paths.
+ * Merges one more on top of the row. 1 when it is in (or the branch had it already), 0 when it conflicts:
+ * with the branch itself when the row is empty, and then r says how.
  */
-static size_t
-read_conflict(const struct git_out *out, char **evidence)
-{
-	const char *end = out->out + out->size, *p = out->out + strlen(out->out) + 1;
-	char *text = xstrdup("Conflicting files:\n");
-	size_t count = 0;
-
-	for (; p < end && *p != '\0'; p += strlen(p) + 1) {
-		char *line = text_utf8(p, strlen(p), 1024);
-
-		if (strlen(text) < EVIDENCE_MAX / 2) {
-			append(&text, "- ");
-			append(&text, line);
-			append(&text, "\n");
-		}
-		free(line);
-		count++;
-	}
-	append(&text, "\ngit says:\n");
-	for (p++; p < end && strlen(text) < EVIDENCE_MAX;) {
-		size_t skip = strtoul(p, NULL, 10) + 2; /* the count itself, its paths, the kind */
-
-		while (skip-- > 0 && p < end)
-			p += strlen(p) + 1;
-		if (p >= end)
-			break;
-		append(&text, p);
-		p += strlen(p) + 1;
-	}
-	*evidence = text_utf8(text, strlen(text), EVIDENCE_MAX);
-	free(text);
-	return count;
-}
-
-/* 1 with the tree of the merge, 0 with r filled for a conflict, -errno. */
 static int
-merge_tree(const struct integrate_spec *s, const char *tip, const char *head, char tree[GIT_OID_HEX],
-    struct integrate_result *r, struct err *e)
+extend_row(struct integrate *in, size_t item, struct integrate_result *r, struct err *e)
 {
-	struct git_out out = {0};
-	struct err why = {0};
-	int rc = git_run(s->git, GIT_ANY_EXIT, &out, &why, "merge-tree", "--write-tree", "-z", "--name-only",
-	    "--messages", tip, head, NULL);
+	const struct integrate_item *it = &in->items[item];
+	const char *top = in->length == 0 ? in->tip : in->row[in->length - 1].commit;
+	const char *parents[] = {top, it->head, NULL};
+	struct row *next = &in->row[in->length];
+	char tree[GIT_OID_HEX];
+	int rc = git_is_ancestor(in->s.git, it->head, top, e);
 
-	if (rc == 0 && out.code > 1)
-		rc = -EIO;
-	if (rc < 0) {
-		err_set(e, rc, "%s", why.msg);
-	} else if (out.code == 0) {
-		rc = git_take_oid(&out, tree, e);
-		rc = rc < 0 ? rc : 1;
+	if (rc < 0)
+		return rc;
+	if (rc == 1) {
+		strcpy(next->commit, top);
 	} else {
-		size_t count = read_conflict(&out, &r->evidence);
-
-		r->verdict = INTEGRATE_CONFLICT;
-		r->reason = xasprintf("%.12s conflicts with %s (now at %.12s) in %zu %s", head, s->branch,
-		    tip, count, count == 1 ? "file" : "files");
-	}
-	git_out_clear(&out);
-	return rc;
-}
-
-/* A worktree with exactly commit in it; what cannot be put right is made again. */
-static int
-prepare_worktree(const struct integrate_spec *s, const char *commit, struct err *e)
-{
-	int rc = -EIO;
-
-	for (int round = 0; rc < 0 && rc != -ECANCELED && round < 2; round++) {
-		struct git wt = {0};
-
-		if (round > 0 && (rc = git_worktree_remove(s->git, s->worktree, e)) < 0)
+		rc = integrate_merge(&in->s, top, it->head, tree, r, e);
+		if (rc <= 0)
 			return rc;
-		rc = git_worktree_add(s->git, s->worktree, NULL, commit, e);
-		if (rc == 0)
-			rc = git_init_worktree(&wt, s->git, s->worktree, e);
-		if (rc == 0)
-			rc = git_worktree_exact(&wt, commit, e);
-		git_clear(&wt);
+		rc = git_make_commit(in->s.git, tree, parents, it->message, next->commit, e);
 	}
-	if (rc == 0 && s->furnish != NULL)
-		rc = s->furnish(s->arg, e);
-	return rc;
-}
-
-/* What the gate built or changed does not stay: the next merge must not meet it. */
-static void
-tidy_worktree(const struct integrate_spec *s, const char *commit)
-{
-	struct git wt;
-
-	if (git_init_worktree(&wt, s->git, s->worktree, NULL) < 0)
-		return;
-	git_worktree_exact(&wt, commit, NULL);
-	git_clear(&wt);
-}
-
-struct tree {
-	const struct integrate_spec *s;
-	const char *commit;
-};
-
-static int
-fresh_tree(void *arg, struct err *e)
-{
-	const struct tree *t = arg;
-
-	return prepare_worktree(t->s, t->commit, e);
-}
-
-static void
-fill_red(const struct integrate_spec *s, const struct gate_result *g, struct integrate_result *r)
-{
-	char *summary = gate_summary(s->verify, g);
-
-	r->verdict = INTEGRATE_RED;
-	r->reason = xasprintf("merged into %s, %s", s->branch, summary);
-	r->evidence = xstrdup(g->output);
-	free(summary);
-}
-
-/* 1 when it may be kept, 0 red with r filled, -errno. */
-static int
-gate(const struct integrate_spec *s, const char *commit, struct integrate_result *r, struct err *e)
-{
-	struct tree tree = {s, commit};
-	const struct gate_trial trial = {.verify = s->verify,
-	    .setup = s->setup,
-	    .setup_timeout_ms = s->setup_timeout_ms,
-	    .dir = s->worktree,
-	    .env = s->gate_env,
-	    .timeout_ms = s->gate_timeout_ms,
-	    .known = s->gate_known,
-	    .fresh = fresh_tree,
-	    .arg = &tree};
-	struct gate_result g = {0};
-	enum gate_verdict verdict;
-	int rc;
-
-	if (s->verify == NULL)
-		return 1;
-	free(r->note); /* of a try on a branch that has moved since */
-	r->note = NULL;
-	rc = gate_judge(s->git->loop, &trial, &verdict, &g, &r->note, e);
 	if (rc < 0)
 		return rc;
-	tidy_worktree(s, commit);
-	r->gate_ms += g.duration_ms > 0 ? g.duration_ms : 1;
-	r->green = verdict == GATE_GREEN || verdict == GATE_FLAKY;
-	if (verdict == GATE_RED)
-		fill_red(s, &g, r);
-	gate_result_clear(&g);
-	return verdict != GATE_RED;
+	next->item = item;
+	in->length++;
+	return 1;
 }
 
-/* One try. 0 with r filled, -ESTALE when the branch moved meanwhile, other -errno. */
+/* A fresh row of all that wait, but those that conflict with one before them: their turn comes when that is
+ * in the branch, or is not. 1 with r when the first conflicts with the branch itself. */
 static int
-merge_once(const struct integrate_spec *s, const char *head, struct integrate_result *r, struct err *e)
+make_row(struct integrate *in, struct integrate_result *r, struct err *e)
 {
-	char tip[GIT_OID_HEX], tree[GIT_OID_HEX], merged[GIT_OID_HEX];
-	char *ref = xasprintf("refs/heads/%s", s->branch);
-	const char *parents[] = {tip, head, NULL};
-	int rc = git_resolve(s->git, ref, tip, e);
+	size_t most = in->known == 0 ? in->count : 1;
+	int rc = read_tip(in, e);
 
-	free(ref);
-	if (rc < 0)
-		return rc;
-	strcpy(r->head, tip);
-	rc = git_is_ancestor(s->git, head, tip, e);
-	if (rc != 0) {
-		r->verdict = INTEGRATE_MERGED;
-		return rc < 0 ? rc : 0;
+	in->at = in->length = 0;
+	for (size_t i = 0; rc >= 0 && i < in->count && in->length < most; i++) {
+		if (in->fates[i] != WAITS)
+			continue;
+		rc = extend_row(in, i, r, e);
+		if (rc == 0 && in->length == 0)
+			return say(in, i, r);
+		if (rc == 0)
+			integrate_result_clear(r);
 	}
-	rc = merge_tree(s, tip, head, tree, r, e);
-	if (rc <= 0)
-		return rc;
-	rc = git_make_commit(s->git, tree, parents, s->message, merged, e);
-	if (rc == 0)
-		rc = gate(s, merged, r, e);
-	if (rc <= 0)
-		return rc;
-	rc = git_update_branch(s->git, s->branch, merged, tip, e);
+	in->batch = (struct batch){.left = in->length};
+	return rc < 0 ? rc : 0;
+}
+
+/* Drops what is not wanted any more. False when the row has to be made anew without it. */
+static bool
+still_wanted(struct integrate *in, size_t n)
+{
+	bool all = true;
+
+	for (size_t i = in->at; in->s.wanted != NULL && i < in->at + n; i++)
+		if (!in->s.wanted(in->s.arg, in->row[i].item)) {
+			in->fates[in->row[i].item] = OVER;
+			all = false;
+		}
+	return all;
+}
+
+/* Moves the branch to the n-th of what is left of the row. */
+static int
+keep(struct integrate *in, size_t n, struct err *e)
+{
+	const char *commit = in->row[in->at + n - 1].commit;
+	int rc = 0;
+
+	if (!still_wanted(in, n)) {
+		in->length = in->at;
+		return 0;
+	}
+	if (strcmp(commit, in->tip) != 0)
+		rc = git_update_branch(in->s.git, in->s.branch, commit, in->tip, e);
+	if (rc == -ESTALE && ++in->stale < TRIES) {
+		in->length = in->at;
+		return 0;
+	}
 	if (rc < 0)
 		return rc;
-	strcpy(r->head, merged);
-	r->verdict = INTEGRATE_MERGED;
+	in->stale = 0;
+	strcpy(in->tip, commit);
+	for (size_t i = 0; i < n; i++)
+		in->fates[in->row[in->at + i].item] = KEPT;
+	in->at += n;
+	batch_told(&in->batch, n, true);
 	return 0;
 }
 
-int
-integrate_run(const struct integrate_spec *s, struct integrate_result *r, struct err *e)
+/* One run of the gate on as many as are worth it. 1 with r when the first of them is to blame. */
+static int
+try_row(struct integrate *in, struct integrate_result *r, struct err *e)
 {
-	struct integrate_result done = {0};
-	char head[GIT_OID_HEX];
-	int rc = git_resolve(s->git, s->head, head, e);
+	size_t n = batch_next(&in->batch);
+	const char *commit = in->row[in->at + n - 1].commit;
+	int rc = 1;
 
-	for (int i = 0; rc == 0 && i < TRIES; i++) {
-		rc = merge_once(s, head, &done, e);
-		if (rc != -ESTALE)
-			break;
-		if (i + 1 < TRIES)
-			rc = 0;
-	}
+	/* What the branch held already, when we came, was gated then. */
+	if (in->s.verify != NULL && strcmp(commit, in->tip) != 0)
+		rc = integrate_gate(&in->s, commit, in->known, !batch_tries_twice(&in->batch), r, e);
 	if (rc < 0)
-		integrate_result_clear(&done);
-	else
-		*r = done;
+		return rc;
+	in->gate_ms += r->gate_ms;
+	free(in->note);
+	in->note = r->note;
+	r->note = NULL;
+	in->green = r->green;
+	if (rc == 1) {
+		if (in->green)
+			in->known = 0;
+		rc = keep(in, n, e);
+	} else if (batch_told(&in->batch, n, false)) {
+		in->length = in->at; /* the others are merged anew, without it */
+		return say(in, in->row[in->at].item, r);
+	}
+	integrate_result_clear(r);
 	return rc;
+}
+
+int
+integrate_next(struct integrate *in, struct integrate_result *r, struct err *e)
+{
+	for (;;) {
+		bool waits = false;
+		int rc;
+
+		memset(r, 0, sizeof(*r));
+		for (size_t i = 0; i < in->count; i++) {
+			if (in->fates[i] == KEPT)
+				return say(in, i, r);
+			waits |= in->fates[i] == WAITS;
+		}
+		if (!waits)
+			return 0;
+		rc = in->at == in->length ? make_row(in, r, e) : try_row(in, r, e);
+		if (rc != 0) {
+			if (rc < 0)
+				integrate_result_clear(r);
+			return rc;
+		}
+	}
 }
 
 void

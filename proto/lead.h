@@ -51,11 +51,17 @@ int lead_add(struct lead *ld, const struct msg_task_add *task, struct err *e);
 int lead_serve(struct lead *ld, struct err *e);
 
 /*
- * Is what the child hands in, from its base to its head, within what it owns, and clear of what is protected?
+ * Takes in all that is handed in now, in one trial where it can be, and answers for each: integrated, or back
+ * to work with the evidence. Whatever is interrupted is done anew by the next call. 0 or -errno.
+ */
+int lead_merge(struct lead *ld, struct err *e);
+/*
+ * Is what a child hands in, from its base to its head, within what it owns, and clear of what is protected?
  * The worker has asked the same of itself; here it is asked by who keeps the result. 1; 0 with *reason and
  * *evidence (the caller's); -errno.
  */
-int lead_check(struct lead *ld, const struct team_child *c, char **reason, char **evidence, struct err *e);
+int lead_check(struct lead *ld, const char *task, const char *base, const char *head, const char *owns_json,
+    char **reason, char **evidence, struct err *e);
 
 /* Removes the own worktree: planner's and gates' droppings, nobody's work. */
 int lead_remove_worktree(struct lead *ld, struct err *e);

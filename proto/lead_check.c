@@ -6,26 +6,23 @@
 #include "common/trespass.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 int
-lead_check(struct lead *ld, const struct team_child *c, char **reason, char **evidence, struct err *e)
+lead_check(struct lead *ld, const char *task, const char *base, const char *head, const char *owns_json,
+    char **reason, char **evidence, struct err *e)
 {
 	struct role *r = ld->role;
 	struct git_changes changes = {0};
-	struct trespass_facts f = {.guarded = (const char *const *)r->guarded};
-	char **owns = NULL, base[GIT_OID_HEX];
+	struct trespass_facts f = {.guarded = (const char *const *)r->guarded, .base = base};
+	char **owns = NULL;
 	int rc;
 
-	if (c->base == NULL || c->head == NULL || c->owns_json == NULL)
-		return err_set(e, -EPROTO, "%s was handed in without base, head or owners", c->task);
-	/* c may move while we wait. */
-	rc = json_to_strv(c->owns_json, &owns, e);
-	snprintf(base, sizeof(base), "%s", c->base);
+	if (base == NULL || head == NULL || owns_json == NULL)
+		return err_set(e, -EPROTO, "%s was handed in without base, head or owners", task);
+	rc = json_to_strv(owns_json, &owns, e);
 	if (rc == 0)
-		rc = git_changes(&r->git, base, c->head, &changes, e);
+		rc = git_changes(&r->git, base, head, &changes, e);
 	if (rc == 0) {
-		f.base = base;
 		f.changed = changes.paths;
 		f.outside = changes.outside;
 		f.owns = (const char *const *)owns;

@@ -53,7 +53,7 @@ uint64_t team_next_ordinal(const struct team *t);
 
 enum team_step {
 	TEAM_WAIT,      /* until a CHILD comes */
-	TEAM_INTEGRATE, /* *child: the oldest submission */
+	TEAM_INTEGRATE, /* *child: the oldest submission; there may be more */
 	TEAM_CLEAN,     /* *child: ended and dead, its worktree and branches are to go */
 	TEAM_DONE,      /* all have ended and are clean */
 };

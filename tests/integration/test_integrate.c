@@ -43,7 +43,6 @@ setup(void **state)
 	f->worktree = testrepo_path(f->t, "wt/1-em1");
 	f->s = (struct integrate_spec){.git = &f->t->git,
 	    .branch = PARENT,
-	    .message = "Merge the child\n\nwhy\n",
 	    .worktree = f->worktree,
 	    .gate_env = env,
 	    .gate_timeout_ms = 60000};
@@ -78,6 +77,23 @@ child(struct fixture *f, const char *name, const char *text)
 	return oid;
 }
 
+/* One item alone. */
+static int
+try_one(struct fixture *f, const char *head)
+{
+	const struct integrate_item item = {head, "Merge the child\n\nwhy\n"};
+	struct integrate *in = integrate_new(&f->s, &item, 1);
+	struct integrate_result end;
+	int rc;
+
+	integrate_result_clear(&f->r);
+	rc = integrate_next(in, &f->r, &f->t->e);
+	if (rc == 1)
+		assert_int_equal(integrate_next(in, &end, &f->t->e), 0);
+	integrate_free(in);
+	return rc;
+}
+
 static enum integrate_verdict
 integrate(struct fixture *f, char *head)
 {
@@ -85,9 +101,7 @@ integrate(struct fixture *f, char *head)
 
 	free(f->child);
 	f->child = head;
-	f->s.head = head;
-	integrate_result_clear(&f->r);
-	ok(f->t, integrate_run(&f->s, &f->r, &f->t->e));
+	ok(f->t, try_one(f, head));
 	ok(f->t, git_resolve(&f->t->git, PARENT, tip, &f->t->e));
 	assert_string_equal(f->r.head, tip);
 	assert_true((f->r.verdict == INTEGRATE_MERGED) == (f->r.reason == NULL));
@@ -254,8 +268,7 @@ a_branch_that_moves_is_tried_again(void **state)
 	    "refs/heads/" PARENT " -m x refs/heads/" PARENT "^{tree})");
 	free(f->child);
 	f->child = child(f, "b", "b\n");
-	f->s.head = f->child;
-	assert_int_equal(integrate_run(&f->s, &f->r, &f->t->e), -ESTALE);
+	assert_int_equal(try_one(f, f->child), -ESTALE);
 	assert_non_null(strstr(f->t->e.msg, PARENT));
 	free(other);
 	free(command);
@@ -267,15 +280,13 @@ a_stop_and_a_missing_commit_change_nothing(void **state)
 	struct fixture *f = *state;
 	char tip[GIT_OID_HEX];
 
-	f->s.head = "0123456789012345678901234567890123456789";
-	assert_int_equal(integrate_run(&f->s, &f->r, &f->t->e), -ENOENT);
+	assert_true(try_one(f, "0123456789012345678901234567890123456789") < 0);
 	f->child = child(f, "a", "a\n");
-	f->s.head = f->child;
 	f->t->loop.stop = true;
-	assert_int_equal(integrate_run(&f->s, &f->r, &f->t->e), -ECANCELED);
+	assert_int_equal(try_one(f, f->child), -ECANCELED);
 	f->t->loop.stop = false;
 	f->s.branch = "cco/none";
-	assert_int_equal(integrate_run(&f->s, &f->r, &f->t->e), -ENOENT);
+	assert_int_equal(try_one(f, f->child), -ENOENT);
 	ok(f->t, git_resolve(&f->t->git, PARENT, tip, &f->t->e));
 	assert_string_equal(tip, f->base);
 }

@@ -7,6 +7,7 @@
 #include "common/alloc.h"
 #include "proto/msg.h"
 
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -504,6 +505,57 @@ test_run_with_two_areas(void **state)
 	host_free(f);
 }
 
+static void
+submit_one_bad(struct rolehost *f, const struct msg *m)
+{
+	if (m->id == MSG_TASK_ADD) {
+		char *path = xasprintf("src/%s.c", m->task_add.key);
+
+		host_child_submits(f, host_child_find_key(f, m->task_add.key), path,
+		    strcmp(m->task_add.key, "c") == 0 ? "bad\n" : "good\n");
+		free(path);
+	} else if (m->id == MSG_REWORK) {
+		host_child_ends(f, host_child_find(f, m->rework.task), "failed", "enough");
+	}
+}
+
+/* Killed by its own gate, in the n-th run of it: in the middle of looking for the culprit. */
+static void
+test_em_killed_while_it_bisects(void **state)
+{
+	static const char plan[] = "{\"summary\":\"Four.\",\"tasks\":["
+				   "{\"id\":\"a\",\"title\":\"A\",\"goal\":\"g\",\"owns\":[\"src/a.c\"]},"
+				   "{\"id\":\"b\",\"title\":\"B\",\"goal\":\"g\",\"owns\":[\"src/b.c\"]},"
+				   "{\"id\":\"c\",\"title\":\"C\",\"goal\":\"g\",\"owns\":[\"src/c.c\"]},"
+				   "{\"id\":\"d\",\"title\":\"D\",\"goal\":\"g\",\"owns\":[\"src/d.c\"]}]}";
+
+	(void)state;
+	for (int n = 1; n <= 4; n++) {
+		struct rolehost *f = new_em("true");
+		char *gate = xasprintf("echo >> %s/runs; test $(wc -l < %s/runs) != %d || kill -9 $PPID; "
+				       "! grep -q bad src/*",
+		    f->repo->root, f->repo->root, n);
+		json_t *options = json_loads(f->a.options_json, 0, NULL);
+		char *text;
+
+		json_object_set_new(options, "verify", json_string(gate));
+		text = json_dumps(options, 0);
+		host_set(&f->a.options_json, text);
+		host_set(&f->a.plan_json, plan);
+		f->on_request = submit_one_bad;
+		assert_int_equal(host_run(f), -SIGKILL);
+		assert_int_equal(host_run(f), 0);
+		assert_string_equal(last(f, MSG_REWORK)->rework.task, "25/em1/w3");
+		assert_string_equal(last(f, MSG_SUBMIT)->submit.summary, "3 of 4 tasks; missing: w3: enough");
+		expect_git(f, "src/a.c\nsrc/b.c\nsrc/d.c", "diff", "--name-only", "work..work-em1");
+		assert_false(testrepo_exists(f->repo, HOST_STATE_DIR "/wt/25-em1"));
+		json_decref(options);
+		free(text);
+		free(gate);
+		host_free(f);
+	}
+}
+
 static bool
 director_killed_at(unsigned n, bool after)
 {
@@ -718,6 +770,7 @@ main(void)
 	    cmocka_unit_test(test_area_fails_when_nothing_came_of_it),
 	    cmocka_unit_test(test_area_sent_back_gets_one_more_task),
 	    cmocka_unit_test(test_em_killed_anywhere),
+	    cmocka_unit_test(test_em_killed_while_it_bisects),
 	    cmocka_unit_test(test_run_with_two_areas),
 	    cmocka_unit_test(test_director_killed_anywhere),
 	    cmocka_unit_test(test_run_of_which_nothing_came),
