@@ -99,6 +99,10 @@
 	    "seconds between heartbeats; three missed ones mean a hang")                                     \
 	OPTION(ms, stop_grace_ms, NULL, "ORCH_STOP_GRACE", "stop_grace_s", 8000, 100, 600000,                \
 	    "seconds a process has to save its work before it is killed")                                    \
+	OPTION(ms, parked_retry_ms, NULL, "ORCH_PARKED_RETRY", "parked_retry_s", 60000, 10, 3600000,         \
+	    "seconds between two tries to start a process that keeps dying")                                 \
+	OPTION(ms, parked_ms, NULL, "ORCH_PARKED", "parked_s", 1800000, 10, 86400000,                        \
+	    "seconds after which a process that keeps dying is given up, and its task fails")                \
 	OPTION(ms, linger_ms, NULL, "ORCH_LINGER", "linger_s", 60000, 0, 86400000,                           \
 	    "seconds orchd stays after its last run and client")                                             \
 	OPTION(usd, max_run_musd, "--max-run-usd", "ORCH_MAX_RUN_USD", "max_run_usd", 0, 0, 1000000000,      \

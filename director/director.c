@@ -122,7 +122,7 @@ finish(struct lead *ld, struct err *e)
 		rc = known_gate_read(ld->role, ld->role->assign->task, &known, e);
 	if (rc < 0)
 		return rc;
-	director_verdict(&ld->role->team, ld->cancelled, strcmp(head, ld->base) != 0, &end);
+	director_verdict(&ld->role->team, ld->role->cancel_asked, strcmp(head, ld->base) != 0, &end);
 	director_add_gate(&end, known.base, known.now);
 	if (!end.keep && ld->branch != NULL)
 		rc = git_update_branch(&ld->role->git, ld->branch, NULL, head, e);
@@ -166,32 +166,76 @@ work(struct lead *ld, char **branch, struct err *e)
 	return rc == 0 ? finish(ld, e) : rc;
 }
 
-/* Of a cancelled run: nothing more is merged; when the last child is dead, what it left is tidied up. */
+/* Nothing more is merged; when the last child is dead, what it left is tidied up. */
 static int
 wind_up(struct lead *ld, const char *branch, struct err *e)
 {
 	int rc;
 
-	log_info("the run is cancelled: cleaning up");
+	log_info("cleaning up");
 	ld->cancelled = true;
 	ld->branch = branch;
 	rc = lead_serve(ld, e);
 	return rc == 0 ? finish(ld, e) : rc;
 }
 
+static int
+open_lead(struct lead *ld, struct role *r, char **branch, struct err *e)
+{
+	const struct msg_assign *a = r->assign;
+
+	*ld = (struct lead){.role = r, .level = PLAN_AREAS, .tag = "-em"};
+	*branch = NULL;
+	if (a->base == NULL || *a->base == '\0')
+		return err_set(e, -EINVAL, "orchd assigned run %s without a base commit", a->run);
+	snprintf(ld->base, sizeof(ld->base), "%s", a->base);
+	if (a->branch != NULL && *a->branch != '\0')
+		*branch = xstrdup(a->branch);
+	r->cancel_asked = a->cancelled;
+	return role_await_team(r, e);
+}
+
+/* Where even git fails there is something to say. */
+static int
+tell_bare_end(struct lead *ld, const char *fault, struct err *e)
+{
+	struct team_tally n = team_count(&ld->role->team);
+	char *reason = xasprintf("%zu of %zu areas are merged; what is left could not be tidied up: %s",
+	    n.integrated, ld->role->team.count, fault);
+	const struct msg m = {.id = MSG_FINISH, .finish = {.reason = reason, .failed = n.integrated == 0}};
+	int rc = link_call(ld->role->link, &m, NULL, e);
+
+	free(reason);
+	return rc;
+}
+
+int
+director_epilogue(struct role *r, struct err *e)
+{
+	struct err fault = {""};
+	struct lead ld;
+	char *branch;
+	int rc = open_lead(&ld, r, &branch, e);
+
+	if (rc == 0) {
+		rc = wind_up(&ld, branch, &fault);
+		if (rc < 0 && rc != -ECANCELED) {
+			log_warn("%s", fault.msg);
+			rc = tell_bare_end(&ld, fault.msg, e);
+		}
+	}
+	lead_clear(&ld);
+	free(branch);
+	return rc;
+}
+
 int
 director_run(struct role *r, struct err *e)
 {
-	const struct msg_assign *a = r->assign;
-	struct lead ld = {.role = r, .level = PLAN_AREAS, .tag = "-em"};
-	char *branch = a->branch == NULL || *a->branch == '\0' ? NULL : xstrdup(a->branch);
-	int rc = 0;
+	struct lead ld;
+	char *branch;
+	int rc = open_lead(&ld, r, &branch, e);
 
-	if (a->base == NULL || *a->base == '\0')
-		return err_set(e, -EINVAL, "orchd assigned run %s without a base commit", a->run);
-	snprintf(ld.base, sizeof(ld.base), "%s", a->base);
-	r->cancel_asked = a->cancelled;
-	rc = role_await_team(r, e);
 	if (rc == 0)
 		rc = r->cancel_asked ? wind_up(&ld, branch, e) : work(&ld, &branch, e);
 	/* A cancellation interrupts whatever is going on; from there on it is cleaning up. */

@@ -10,6 +10,11 @@
 
 /* The work, as struct role_kind wants it. */
 int director_run(struct role *r, struct err *e);
+/*
+ * The last word of a run whose director could not be kept running (--epilogue): nothing is planned or merged
+ * any more; what is left of the team is tidied up where that can be done, and the result is told in any case.
+ */
+int director_epilogue(struct role *r, struct err *e);
 
 /* Pure decisions, for director.c and its tests. */
 

@@ -9,7 +9,7 @@ static const struct role_kind kind = {
     .program = "orch-director",
     .who = WHO_DIRECTOR,
     .usage =
-	"usage: orch-director [--check]\n"
+	"usage: orch-director [--check | --epilogue]\n"
 	"\n"
 	"Serves a run. orchd starts it, with a socket on fd 3; by hand there is little to do with it: see\n"
 	"orchctl --help.\n"
@@ -18,6 +18,7 @@ static const struct role_kind kind = {
 	"and says\n"
 	"               whether a run can start there: a JSON line {\"base\",\"base_branch\",\"notes\"} on\n"
 	"               stdout, or one sentence on stderr and exit status 2\n"
+	"  --epilogue   (for orchd) only tidies up and tells the result of a run whose director kept dying\n"
 	"  --help       this text\n"
 	"  --version    the version\n",
     .run = director_run,
@@ -26,7 +27,12 @@ static const struct role_kind kind = {
 int
 main(int argc, char **argv)
 {
+	struct role_kind epilogue = kind;
+
 	if (argc == 2 && strcmp(argv[1], "--check") == 0)
 		return check_main();
+	epilogue.run = director_epilogue;
+	if (argc == 2 && strcmp(argv[1], "--epilogue") == 0)
+		return role_main(1, argv, &epilogue);
 	return role_main(argc, argv, &kind);
 }

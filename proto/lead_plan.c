@@ -148,6 +148,9 @@ ask(struct lead *ld, const char *prompt, const char *fresh, struct err *fault, s
 	int rc = attempt_run(ld->role, &at, &o, e);
 
 	fault->msg[0] = '\0';
+	/* Before it is told: after it orchd may end the run, and nobody cleans up behind a director. */
+	if (rc == 0 && o.end != AGENT_OK && ld->level == PLAN_AREAS)
+		rc = lead_remove_worktree(ld, e);
 	if (rc == 0 && o.end != AGENT_OK)
 		rc = attempt_report(ld->role, &o, e);
 	else if (rc == 0)

@@ -88,6 +88,7 @@ next_timer_ms(struct daemon *d)
 							     : -1;
 		if (wake >= 0)
 			at = earlier(at, now + wake);
+		at = earlier(at, effect_epilogue_ends(r));
 	}
 	return at < 0 ? -1 : at > now ? at - now : 0;
 }

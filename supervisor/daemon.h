@@ -88,6 +88,14 @@ void effect_end_run(struct daemon *d, struct run *r, enum run_state s, const cha
 /* A stopped run goes on; when another one has become active meanwhile, after that. */
 void effect_resume_run(struct daemon *d, struct run *r);
 void effect_cancel_run(struct daemon *d, struct run *r, const char *reason);
+/*
+ * The director could not be kept running: everything below it is ended, and it is started once more, with
+ * --epilogue, to tidy up and tell the result. When it cannot do that either, or takes two minutes, or was the
+ * one of the epilogue already, the run ends with the reason alone.
+ */
+void effect_epilogue(struct daemon *d, struct run *r, const char *reason);
+void effect_epilogue_over(struct daemon *d, struct run *r);
+int64_t effect_epilogue_ends(const struct run *r); /* clock_now_ms time, -1 */
 int effect_retry(struct daemon *d, struct task *t, struct err *e);
 /* Doomed and woken tasks, queued runs: until nothing changes. */
 void effect_settle(struct daemon *d);

@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define EPILOGUE_MS 120000
+
 void
 effect_mark_task(struct daemon *d, struct task *t)
 {
@@ -187,8 +189,9 @@ effect_cancel_run(struct daemon *d, struct run *r, const char *reason)
 		return;
 	}
 	xreplace(&r->reason, reason);
-	if (r->director->unit.state == UNIT_PARKED) { /* it cannot clean up; orchctl clean will */
-		effect_end_run(d, r, RUN_CANCELLED, reason);
+	if (r->director->unit.state == UNIT_PARKED) {
+		spawn_step(d, r->director, UNIT_EV_STOP, -1);
+		effect_epilogue(d, r, reason);
 		return;
 	}
 	if (r->director->peer != NULL) {
@@ -196,6 +199,48 @@ effect_cancel_run(struct daemon *d, struct run *r, const char *reason)
 
 		peer_send(r->director->peer, &m, NULL);
 	}
+}
+
+void
+effect_epilogue_over(struct daemon *d, struct run *r)
+{
+	if (r->epilogue)
+		effect_end_run(d, r, r->cancelled ? RUN_CANCELLED : RUN_FAILED, r->reason);
+}
+
+void
+effect_epilogue(struct daemon *d, struct run *r, const char *reason)
+{
+	if (r->epilogue) {
+		effect_epilogue_over(d, r);
+		return;
+	}
+	r->epilogue = true;
+	xreplace(&r->reason, reason);
+	effect_mark_run(d, r);
+	end_children(d, r->director, reason);
+	store_add_event(d->store, r->id, r->id, "epilogue", NULL,
+	    "the director is started once more, to tidy up and to tell the result");
+}
+
+int64_t
+effect_epilogue_ends(const struct run *r)
+{
+	return r->epilogue_began == 0 || run_state_ended(run_state(r)) ? -1 : r->epilogue_began + EPILOGUE_MS;
+}
+
+static void
+keep_epilogue(struct daemon *d, struct run *r)
+{
+	int64_t now = clock_now_ms(), ends;
+
+	if (!r->epilogue || r->stopped || run_state(r) == RUN_QUEUED)
+		return;
+	if (r->epilogue_began == 0)
+		r->epilogue_began = now;
+	ends = effect_epilogue_ends(r);
+	if (ends >= 0 && now >= ends)
+		effect_epilogue_over(d, r);
 }
 
 /* Everything above t is open again, so that t's work has somewhere to go. */
@@ -238,7 +283,8 @@ effect_retry(struct daemon *d, struct task *t, struct err *e)
 			effect_task(d, o, TASK_EV_RETRY, "what it needs is done again");
 	if (run_state_ended(run_state(r))) {
 		r->ended_at = 0;
-		r->cancelled = r->stopped = false;
+		r->cancelled = r->stopped = r->epilogue = false;
+		r->epilogue_began = 0;
 		xreplace(&r->reason, NULL);
 		r->director->state = TASK_QUEUED;
 		r->director->ended_at = 0;
@@ -382,6 +428,7 @@ effect_settle(struct daemon *d)
 		while ((t = roster_woken(r, now)) != NULL)
 			effect_task(d, t, TASK_EV_TIME_OVER, NULL);
 		keep_budget(d, r, now);
+		keep_epilogue(d, r);
 		while (doom_one(d, r))
 			;
 	}

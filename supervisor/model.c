@@ -96,6 +96,8 @@ run_add_task(struct run *r, struct task *t, struct err *e)
 	}
 	t->run = r;
 	t->unit.grace_ms = (int64_t)r->conf.stop_grace_ms;
+	t->unit.parked_retry_ms = (int64_t)r->conf.parked_retry_ms;
+	t->unit.parked_give_up_ms = (int64_t)r->conf.parked_ms;
 	TAILQ_INSERT_TAIL(&r->tasks, t, entry);
 	if (t->parent == NULL)
 		r->director = t;

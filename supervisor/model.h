@@ -45,7 +45,8 @@ struct peer;
 	C(num, insertions)                                                                                   \
 	C(num, deletions)                                                                                    \
 	C(num, keyed) /* it was given keys; they themselves are in memory only */                            \
-	C(text, checkout) /* from which it was submitted */
+	C(text, checkout) /* from which it was submitted */                                                  \
+	C(num, epilogue)  /* its director could not be kept running: the next one only has the last word */
 
 #define TASK_COLUMNS(C)                                                                                      \
 	C(text, id)                                                                                          \
@@ -135,6 +136,7 @@ struct run {
 	struct task *director;  /* the run's own task */
 	struct task_list tasks; /* all of them, the director's first, then in order of creation */
 	struct budget budget;   /* as of this turn */
+	int64_t epilogue_began; /* clock_now_ms, as this process saw it; 0: not yet */
 	bool dirty, changed;
 	TAILQ_ENTRY(run) entry;
 };

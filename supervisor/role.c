@@ -118,7 +118,7 @@ int
 role_fork(struct daemon *d, struct task *t, int *fd, struct err *e)
 {
 	static const char *const programs[] = {"orch-director", "orch-em", "orch-worker"};
-	const char *argv[2] = {programs[t->level], NULL};
+	const char *argv[3] = {programs[t->level], t->level == 0 && t->run->epilogue ? "--epilogue" : NULL};
 	struct child_spec spec;
 	char *path = NULL, **env = NULL;
 	int sv[2] = {-1, -1}, log_fd = -1, rc;

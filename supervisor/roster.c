@@ -113,10 +113,10 @@ roster_next(const struct run_list *runs, struct run *r)
 	TAILQ_FOREACH (t, &r->tasks, entry) {
 		int u = urgency(t);
 
-		/* Cleaning up after a cancelled run takes no agent. */
-		if (run_lacks_keys(r) && !r->cancelled)
+		/* Cleaning up after a cancelled or lost run takes no agent. */
+		if (run_lacks_keys(r) && !r->cancelled && !r->epilogue)
 			return NULL;
-		if (u < 0 || u >= best_urgency || (r->cancelled && t->level > 0))
+		if (u < 0 || u >= best_urgency || ((r->cancelled || r->epilogue) && t->level > 0))
 			continue;
 		if (t->parent != NULL && task_state(t->parent) != TASK_RUNNING)
 			continue;

@@ -265,12 +265,19 @@ on_finish(struct request *q)
 	if (run_state_ended(run_state(r)))
 		return 0;
 	note_text(&r->head, m->head);
-	note_text(&r->reason, m->reason);
+	if (r->epilogue) {
+		reason = xasprintf("%s%s%.3000s", r->reason, m->reason == NULL ? "" : "; ",
+		    m->reason == NULL ? "" : m->reason);
+		xreplace(&r->reason, reason);
+	} else {
+		note_text(&r->reason, m->reason);
+	}
 	r->files = (int64_t)m->files;
 	r->insertions = (int64_t)m->insertions;
 	r->deletions = (int64_t)m->deletions;
 	verdict = run_verdict(r, m->failed);
-	if (r->budget.stage != BUDGET_OPEN && verdict != RUN_COMPLETE && verdict != RUN_CANCELLED) {
+	if (reason == NULL && r->budget.stage != BUDGET_OPEN && verdict != RUN_COMPLETE &&
+	    verdict != RUN_CANCELLED) {
 		reason = xasprintf("%s%s%.3500s", r->budget.text, m->reason == NULL ? "" : "; ",
 		    m->reason == NULL ? "" : m->reason);
 		xreplace(&r->reason, reason);

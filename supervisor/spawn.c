@@ -83,6 +83,8 @@ process_ended(struct task *t, int status, bool known)
 	if (t->peer != NULL)
 		peer_close(t->peer, "its process has ended");
 	forget_process(t);
+	if (t->level == 0 && !d->stopping && !t->run->stopped)
+		effect_epilogue_over(d, t->run);
 	if (adopted) /* what it leaves does not fall back to us: it never was below us */
 		drain_leftovers(d);
 	spawn_step(d, t, UNIT_EV_EXIT, code);
@@ -213,6 +215,8 @@ spawn_process(struct daemon *d, struct task *t)
 		store_add_event(d->store, t->run->id, t->id, "death", NULL, e.msg);
 		t->pid = 0;
 		spawn_step(d, t, UNIT_EV_SPAWN_FAILED, -1);
+		if (t->level == 0)
+			effect_epilogue_over(d, t->run);
 		return;
 	}
 	if (proc_start_time(t->pid, &t->start_ticks) < 0)
@@ -263,8 +267,10 @@ static void
 tell_parked(struct daemon *d, struct task *t)
 {
 	char *words = xstrdup(t->doing);
-	char *text = xasprintf("its %s keeps dying and is parked, with one try a minute for 30 minutes: %s",
-	    task_role(t), words == NULL ? "see its log" : words);
+	char *text =
+	    xasprintf("its %s keeps dying and is parked, with a try every %lld s for %lld minutes: %s",
+		task_role(t), (long long)t->unit.parked_retry_ms / 1000,
+		(long long)t->unit.parked_give_up_ms / 60000, words == NULL ? "see its log" : words);
 
 	log_error("%s: %s", t->id, text);
 	store_add_event(d->store, t->run->id, t->id, "parked", NULL, text);
@@ -276,10 +282,13 @@ tell_parked(struct daemon *d, struct task *t)
 static void
 give_up(struct daemon *d, struct task *t)
 {
-	char *reason = xasprintf("its %s could not be kept running for 30 minutes: %s", task_role(t),
-	    t->doing == NULL ? "see its log" : t->doing);
+	char *reason = xasprintf("its %s could not be kept running for %lld minutes: %s", task_role(t),
+	    (long long)t->unit.parked_give_up_ms / 60000, t->doing == NULL ? "see its log" : t->doing);
 
-	effect_task(d, t, TASK_EV_FAIL, reason);
+	if (t->level == 0)
+		effect_epilogue(d, t->run, reason);
+	else
+		effect_task(d, t, TASK_EV_FAIL, reason);
 	free(reason);
 }
 

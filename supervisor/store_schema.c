@@ -50,6 +50,8 @@ static const char *const migrations[] = {
     "ALTER TABLE task ADD COLUMN saved TEXT;",
     /* 5: where the files are that a run copies */
     "ALTER TABLE run ADD COLUMN checkout TEXT;",
+    /* 6: a director that is started for the last word alone */
+    "ALTER TABLE run ADD COLUMN epilogue INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

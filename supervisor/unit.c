@@ -47,7 +47,7 @@ park(struct unit *u, int64_t now)
 
 	if (first)
 		u->parked_ms = now;
-	enter(u, UNIT_PARKED, now + UNIT_PARKED_RETRY_MS);
+	enter(u, UNIT_PARKED, now + u->parked_retry_ms);
 	return first ? UNIT_DO_PARKED : 0;
 }
 
@@ -209,7 +209,7 @@ do_retry(struct unit *u, const struct step *s)
 static unsigned
 do_parked_timer(struct unit *u, const struct step *s)
 {
-	if (s->now - u->parked_ms >= UNIT_PARKED_GIVE_UP_MS) {
+	if (s->now - u->parked_ms >= u->parked_give_up_ms) {
 		do_forget(u, s);
 		return UNIT_DO_GIVE_UP;
 	}
@@ -312,6 +312,8 @@ unit_init(struct unit *u)
 	u->state = UNIT_NONE;
 	u->timer_ms = u->ready_ms = u->parked_ms = -1;
 	u->grace_ms = 8000;
+	u->parked_retry_ms = UNIT_PARKED_RETRY_MS;
+	u->parked_give_up_ms = UNIT_PARKED_GIVE_UP_MS;
 }
 
 unsigned

@@ -83,7 +83,9 @@ struct unit {
 	int64_t deaths[UNIT_DEATHS_MAX + 1]; /* times of the last ones, ring */
 	unsigned death_count;                /* since it was last forgiven */
 	unsigned restarts;                   /* in all, for status */
-	int64_t grace_ms;                    /* between TERM and KILL; set by the caller */
+	int64_t grace_ms;          /* between TERM and KILL; set by the caller, as are the next two */
+	int64_t parked_retry_ms;   /* between two tries while it is parked */
+	int64_t parked_give_up_ms; /* parked so long: GIVE_UP */
 };
 
 void unit_init(struct unit *u);

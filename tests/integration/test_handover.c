@@ -202,6 +202,7 @@ test_restart_without_a_program(void **state)
 	pid_t pids[MEMBERS + 1];
 	struct ctlrun r;
 
+	e2e_own_programs(e);
 	write_scripts(e);
 	e2e_begin(e, NULL);
 	await_team(e, pids);

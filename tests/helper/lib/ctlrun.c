@@ -33,8 +33,8 @@ struct ctlrun_pipe {
 void
 ctlrun_scrub_environment(void)
 {
-	static const char *const prefixes[] = {
-	    "ORCH_", "ISSUE_", "MAX_", "API_TIMEOUT_MS", "XDG_STATE_HOME", "NO_COLOR", "GITHUB_", "CLAUDE_", "ANTHROPIC_"};
+	static const char *const prefixes[] = {"ORCH_", "ISSUE_", "MAX_", "API_TIMEOUT_MS", "XDG_STATE_HOME",
+	    "NO_COLOR", "GITHUB_", "CLAUDE_", "ANTHROPIC_"};
 	size_t i = 0;
 
 	while (environ[i] != NULL) {

@@ -458,6 +458,20 @@ set_environment(struct e2e *e)
 	free(state);
 }
 
+void
+e2e_own_programs(struct e2e *e)
+{
+	static const char *const names[] = {
+	    "orchd", "orchctl", "orch-director", "orch-em", "orch-worker", "orch-gateway", "orch-probe"};
+	char *bin = testrepo_path(e->repo, "bin");
+
+	assert_int_equal(unlink(bin), 0); /* the link to the build's */
+	assert_int_equal(fd_mkdirs(bin, 0755), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		testrepo_program(ORCH_BIN_DIR, names[i], bin, names[i]);
+	free(bin);
+}
+
 int
 e2e_setup(void **state)
 {

@@ -51,22 +51,6 @@ pump(struct orchd *o, const bool *done)
 
 /* orchd */
 
-static void
-copy_program(const char *from_dir, const char *from, const char *to_dir, const char *to)
-{
-	char *src = xasprintf("%s/%s", from_dir, from), *dst = xasprintf("%s/%s", to_dir, to), *data;
-	size_t size;
-
-	/* A link shares the pages of a big sanitizer build; across file systems it has to be a copy. */
-	if (link(src, dst) < 0) {
-		assert_int_equal(fd_read_file(src, 256 << 20, &data, &size), 0);
-		assert_int_equal(fd_write_file(dst, data, size, 0755), 0);
-		free(data);
-	}
-	free(src);
-	free(dst);
-}
-
 struct orchd *
 orchd_new(const char *bin_dir)
 {
@@ -89,9 +73,9 @@ orchd_new(const char *bin_dir)
 		fail_msg("%s", e.msg);
 	o->bin = testrepo_path(o->repo, "bin");
 	assert_int_equal(fd_mkdirs(o->bin, 0755), 0);
-	copy_program(bin_dir, "orchd", o->bin, "orchd");
+	testrepo_program(bin_dir, "orchd", o->bin, "orchd");
 	for (size_t i = 0; i < 3; i++)
-		copy_program(bin_dir, "orch-test-fakerole", o->bin, roles[i]);
+		testrepo_program(bin_dir, "orch-test-fakerole", o->bin, roles[i]);
 	fakes = testrepo_path(o->repo, "fakes");
 	assert_int_equal(fd_mkdirs(fakes, 0755), 0);
 	setenv("ORCH_FAKE_DIR", fakes, 1);

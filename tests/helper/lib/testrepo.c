@@ -258,3 +258,19 @@ testrepo_assert_file(struct testrepo *t, const char *path, const char *text)
 		assert_string_equal(now, text);
 	free(now);
 }
+
+void
+testrepo_program(const char *from_dir, const char *from, const char *to_dir, const char *to)
+{
+	char *src = xasprintf("%s/%s", from_dir, from), *dst = xasprintf("%s/%s", to_dir, to), *data;
+	size_t size;
+
+	/* A link shares the pages of a big sanitizer build; across file systems it has to be a copy. */
+	if (link(src, dst) < 0) {
+		assert_int_equal(fd_read_file(src, 256 << 20, &data, &size), 0);
+		assert_int_equal(fd_write_file(dst, data, size, 0755), 0);
+		free(data);
+	}
+	free(src);
+	free(dst);
+}

@@ -58,4 +58,7 @@ int testrepo_teardown(void **state);
 /* The file has exactly this text (NULL: is not there). */
 void testrepo_assert_file(struct testrepo *t, const char *path, const char *text);
 
+/* Puts the program from_dir/from into to_dir under the name to; to_dir is the test's to change. */
+void testrepo_program(const char *from_dir, const char *from, const char *to_dir, const char *to);
+
 #endif
