@@ -137,6 +137,8 @@ loop_clear(struct loop *l)
 			event_free(l->sigs[i]);
 	if (l->tick != NULL)
 		event_free(l->tick);
+	if (l->idle_timer != NULL)
+		event_free(l->idle_timer);
 	if (l->base != NULL)
 		event_base_free(l->base);
 	memset(l, 0, sizeof(*l));
@@ -167,6 +169,57 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	*(bool *)arg = true;
+}
+
+static void
+on_idle_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	l->idle_due = true;
+}
+
+static void
+arm_idle(struct loop *l)
+{
+	struct timeval tv = {.tv_sec = l->idle_ms / 1000, .tv_usec = l->idle_ms % 1000 * 1000};
+
+	l->idle_due = false;
+	evtimer_add(l->idle_timer, &tv);
+}
+
+void
+loop_set_idle(struct loop *l, int64_t ms, void (*fn)(void *arg), void *arg)
+{
+	if (l->idle_timer != NULL)
+		event_free(l->idle_timer);
+	l->idle_timer = NULL;
+	l->idle_due = false;
+	l->idle = fn;
+	l->idle_arg = arg;
+	l->idle_ms = ms;
+	if (fn == NULL)
+		return;
+	l->idle_timer = evtimer_new(l->base, on_idle_timer, l);
+	arm_idle(l);
+}
+
+/* The wait that is interrupted is entered again as if nothing had been: its timer went on, and so did
+ * whatever sets its flag. */
+static void
+do_idle(struct loop *l)
+{
+	if (!l->idle_due || l->idling || l->stop_masked > 0)
+		return;
+	l->waiting = false;
+	l->idling = true;
+	l->idle(l->idle_arg);
+	l->idling = false;
+	l->waiting = true;
+	if (l->idle != NULL)
+		arm_idle(l);
 }
 
 int
@@ -202,6 +255,7 @@ loop_wait(struct loop *l, const bool *done, int64_t deadline_ms)
 			rc = -EIO;
 			break;
 		}
+		do_idle(l);
 	}
 	if (timer != NULL)
 		event_free(timer);

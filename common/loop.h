@@ -43,6 +43,13 @@ struct loop {
 	    *trees;  /* how agents and gates are kept (common/ptree); NULL: as by the walk, no limits */
 	bool reaper; /* every descendant is ours to kill: set by loop_own_descendants */
 
+	/* See loop_set_idle. */
+	void (*idle)(void *arg);
+	void *idle_arg;
+	int64_t idle_ms;
+	struct event *idle_timer;
+	bool idle_due, idling;
+
 	/* Optional. A stop signal (TERM, INT) arrived, n-th time (1, 2 ...). Default: loop_stop. */
 	void (*on_signal)(struct loop *, int sig, void *arg);
 	/* Optional. A child nobody watched died: an adopted grandchild. */
@@ -70,6 +77,13 @@ void loop_stop(struct loop *l, int sig);
  * asked for and stop_masked is 0.
  */
 int loop_wait(struct loop *l, const bool *done, int64_t deadline_ms);
+
+/*
+ * While the top level waits for something, fn is called every ms milliseconds, between callbacks. fn itself
+ * may wait, which lasts at the cost of the wait that it interrupts (callbacks go on): it bounds what it does.
+ * It is not called from within itself, nor while stop_masked. NULL: no more.
+ */
+void loop_set_idle(struct loop *l, int64_t ms, void (*fn)(void *arg), void *arg);
 
 /* Calls fn once when pid, a child of ours, has died. One watch per pid. */
 void loop_watch_child(struct loop *l, pid_t pid, child_exit_fn *fn, void *arg);

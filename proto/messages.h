@@ -89,10 +89,10 @@ enum proto_who {
 	/* A client asks. */                                                                       \
 	M(40, RUN_SUBMIT, run_submit, WHO_CTL, WHO_ORCHD)                                          \
 	M(41, RUN_ACCEPTED, run_accepted, WHO_ORCHD, WHO_CTL)                                      \
-	M(42, STATUS, status, WHO_CTL, WHO_ORCHD)                                                  \
+	M(42, STATUS, status, WHO_CTL | WHO_DIRECTOR, WHO_ORCHD)                                   \
 	M(43, DAEMON_INFO, daemon_info, WHO_ORCHD, WHO_CTL)                                        \
-	M(44, RUN_INFO, run_info, WHO_ORCHD, WHO_CTL)                                              \
-	M(45, TASK_INFO, task_info, WHO_ORCHD, WHO_CTL)                                            \
+	M(44, RUN_INFO, run_info, WHO_ORCHD, WHO_CTL | WHO_DIRECTOR)                               \
+	M(45, TASK_INFO, task_info, WHO_ORCHD, WHO_CTL | WHO_DIRECTOR)                             \
 	M(46, EVENTS, events, WHO_CTL, WHO_ORCHD)                                                  \
 	M(47, EVENT_INFO, event_info, WHO_ORCHD, WHO_CTL)                                          \
 	M(48, LOST, lost, WHO_ORCHD, WHO_CTL)                                                      \
@@ -342,7 +342,8 @@ enum proto_who {
 /*
  * Answer: DAEMON_INFO, then per run RUN_INFO and its TASK_INFOs, then END. run NULL: the active
  * run, else the last one; all: every run (RUN_INFO only). With watch the answer goes on after
- * END: RUN_INFO, TASK_INFO and EVENT_INFO whenever something changes, same request id.
+ * END: RUN_INFO, TASK_INFO and EVENT_INFO whenever something changes, same request id. A director is told of its
+ * own run only, whatever it says, and without DAEMON_INFO.
  */
 #define MSG_STATUS_FIELDS(F)                                                                       \
 	F(str, run, OPT, NAME_MAX_BYTES)                                                           \

@@ -14,6 +14,7 @@
 #include "proto/link.h"
 #include "proto/messages.h"
 #include "proto/team.h"
+#include "proto/view.h"
 
 #include <stdbool.h>
 
@@ -57,6 +58,7 @@ struct role {
 	int port_lock;           /* held while the ports are ours; -1: none */
 	uint64_t port_base;      /* 0: none */
 	struct team team;
+	struct view *view; /* what an answer to STATUS is put into; NULL: nobody asks */
 	bool keyed;        /* SECRETS came */
 	bool cancel_asked; /* the last STOP was the run's cancellation */
 

@@ -54,18 +54,7 @@ find_run(struct daemon *d, const char *id, struct run **run, struct run **loaded
 void
 answer_with_run(struct client *c, uint32_t request, const struct run *r, bool with_tasks)
 {
-	struct info i = {0};
-	struct msg m;
-	struct task *t;
-
-	info_run(&i, c->d, r, &m);
-	send_info(c, request, &m);
-	if (with_tasks)
-		TAILQ_FOREACH (t, &r->tasks, entry) {
-			info_task(&i, c->d, t, &m);
-			send_info(c, request, &m);
-		}
-	info_clear(&i);
+	info_send_run(c->d, c->peer, request, r, with_tasks);
 }
 
 static int

@@ -203,3 +203,22 @@ info_event(const struct store_event *ev, struct msg *m)
 	    .text = ev->text,
 	};
 }
+
+void
+info_send_run(const struct daemon *d, struct peer *p, uint32_t request, const struct run *r, bool with_tasks)
+{
+	struct info i = {0};
+	struct msg m;
+	struct task *t;
+
+	info_run(&i, d, r, &m);
+	m.request = request;
+	peer_send(p, &m, NULL);
+	if (with_tasks)
+		TAILQ_FOREACH (t, &r->tasks, entry) {
+			info_task(&i, d, t, &m);
+			m.request = request;
+			peer_send(p, &m, NULL);
+		}
+	info_clear(&i);
+}

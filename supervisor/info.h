@@ -20,6 +20,9 @@ void info_clear(struct info *i); /* also before another walk */
 void info_daemon(const struct daemon *d, struct msg *m);
 void info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg *m);
 void info_task(struct info *i, const struct daemon *d, const struct task *t, struct msg *m);
+/* A run, and with with_tasks its tasks, to whoever asked. */
+void info_send_run(
+    const struct daemon *d, struct peer *p, uint32_t request, const struct run *r, bool with_tasks);
 void info_event(const struct store_event *ev, struct msg *m);
 
 #endif

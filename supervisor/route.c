@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "proto/msg.h"
+#include "supervisor/info.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -338,6 +339,14 @@ on_run_state(struct request *q)
 	return 0;
 }
 
+/* A director writes about its run for people, who want to know of all its tasks. */
+static int
+on_status(struct request *q)
+{
+	info_send_run(q->d, q->peer, q->m->request, q->t->run, true);
+	return 0;
+}
+
 /* Who may send what is the schema's affair (proto/perms); what it does is here. */
 static const struct {
 	enum msg_id id;
@@ -356,6 +365,7 @@ static const struct {
     {MSG_EVENT, on_event},
     {MSG_PROGRESS, on_progress},
     {MSG_RUN_STATE, on_run_state},
+    {MSG_STATUS, on_status},
 };
 
 static void

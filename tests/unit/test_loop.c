@@ -216,6 +216,79 @@ unwatched_is_not_told(void **state)
 	assert_false(d.seen);
 }
 
+/* What the top level does now and then while it waits: here it waits itself, for what ends the outer wait
+ * too. */
+
+struct idler {
+	struct loop *l;
+	unsigned calls, depth;
+	bool both, never;
+	int inner;
+};
+
+static void
+on_both(evutil_socket_t fd, short what, void *arg)
+{
+	struct idler *i = arg;
+
+	(void)fd;
+	(void)what;
+	i->both = true;
+}
+
+static void
+idle_waits(void *arg)
+{
+	struct idler *i = arg;
+
+	assert_int_equal(i->depth++, 0);
+	i->calls++;
+	i->inner = loop_wait(i->l, &i->both, clock_now_ms() + LATE_MS);
+	i->depth--;
+}
+
+static void
+idle_may_wait_within_a_wait(void **state)
+{
+	struct loop *l = *state;
+	struct idler i = {.l = l, .inner = 1};
+	struct timeval soon = {.tv_usec = 20000};
+	struct event *ev = evtimer_new(l->base, on_both, &i);
+
+	loop_set_idle(l, 1, idle_waits, &i);
+	evtimer_add(ev, &soon);
+	assert_int_equal(loop_wait(l, &i.both, clock_now_ms() + LATE_MS), 0);
+	assert_int_equal(i.calls, 1);
+	assert_int_equal(i.inner, 0);
+	event_free(ev);
+}
+
+static void
+idle_counts(void *arg)
+{
+	struct idler *i = arg;
+
+	if (++i->calls == 3)
+		i->both = true;
+}
+
+static void
+idle_comes_again_and_goes(void **state)
+{
+	struct loop *l = *state;
+	struct idler i = {.l = l};
+
+	loop_set_idle(l, 1, idle_counts, &i);
+	assert_int_equal(loop_wait(l, &i.both, clock_now_ms() + LATE_MS), 0);
+	assert_int_equal(i.calls, 3);
+	l->stop_masked++;
+	assert_int_equal(loop_wait(l, &i.never, clock_now_ms() + 20), -ETIMEDOUT);
+	l->stop_masked--;
+	loop_set_idle(l, 0, NULL, NULL);
+	assert_int_equal(loop_wait(l, &i.never, clock_now_ms() + 20), -ETIMEDOUT);
+	assert_int_equal(i.calls, 3);
+}
+
 #define LOOP_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -230,6 +303,8 @@ main(void)
 	    LOOP_TEST(group_ends_with_its_leader),
 	    LOOP_TEST(orphans_come_to_us),
 	    LOOP_TEST(unwatched_is_not_told),
+	    LOOP_TEST(idle_may_wait_within_a_wait),
+	    LOOP_TEST(idle_comes_again_and_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
