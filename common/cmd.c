@@ -268,6 +268,7 @@ start(struct running *run, struct loop *l, const struct cmd_spec *s, struct err 
 
 	child_spec_init(&cs);
 	cs.argv = s->argv;
+	cs.death_signal = s->death_signal;
 	cs.env = s->env;
 	cs.cwd = s->cwd;
 	cs.session = true;

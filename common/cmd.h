@@ -29,6 +29,7 @@ struct cmd_spec {
 	int64_t timeout_ms;    /* 0: none */
 	const char *lock_path; /* held exclusively (flock) while it runs; waiting for it counts in the
 				  timeout; NULL: none */
+	int death_signal;      /* sent to it when we die; 0: none */
 };
 
 struct cmd_result {

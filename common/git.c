@@ -23,6 +23,7 @@
 #define ERR_MAX (16u << 10)
 #define WORDS_MAX 700 /* of git's last words in an error */
 #define ARGS_MAX 40
+#define CHECKOUT_WORKERS "4" /* processes: the disk is what they wait for (docs/measurements.md) */
 #define TIMEOUT_DEFAULT_MS (10 * 60 * 1000)
 
 /*
@@ -167,7 +168,7 @@ vec_clear(struct vec *v)
 }
 
 static void
-build_argv(struct vec *v, const struct git *g, const char *const *argv)
+build_argv(struct vec *v, const struct git *g, const char *const *argv, unsigned flags)
 {
 	vec_add(v, xstrdup("git"));
 	for (const char *const *c = fixed_config; *c != NULL; c++) {
@@ -179,6 +180,10 @@ build_argv(struct vec *v, const struct git *g, const char *const *argv)
 	if (g->work_tree != NULL && g->excludes != NULL) {
 		vec_add(v, xstrdup("-c"));
 		vec_add(v, xasprintf("core.excludesFile=%s", g->excludes));
+	}
+	if (flags & GIT_CHECKOUT) {
+		vec_add(v, xstrdup("-c"));
+		vec_add(v, xstrdup("checkout.workers=" CHECKOUT_WORKERS));
 	}
 	for (; *argv != NULL; argv++)
 		vec_add(v, xstrdup(*argv));
@@ -293,10 +298,12 @@ git_runv(struct git *g, unsigned flags, struct git_out *out, struct err *e, cons
 	struct vec args = {0}, env = {0};
 	struct cmd_result r = {0};
 	struct cmd_spec s = {0};
-	char *lane = flags & GIT_LANE ? xasprintf("%s/" GIT_LANE_FILE, g->git_dir) : NULL;
+	char *lock = flags & GIT_LANE       ? xasprintf("%s/" GIT_LANE_FILE, g->git_dir)
+		     : flags & GIT_CHECKOUT ? xasprintf("%s/" GIT_CHECKOUT_FILE, g->work_git_dir)
+					    : NULL;
 	int rc;
 
-	build_argv(&args, g, argv);
+	build_argv(&args, g, argv, flags);
 	build_env(&env, g, extra_env);
 	s.argv = (const char *const *)args.v;
 	s.env = (const char *const *)env.v;
@@ -306,12 +313,13 @@ git_runv(struct git *g, unsigned flags, struct git_out *out, struct err *e, cons
 	s.out_max = OUT_MAX;
 	s.err_max = ERR_MAX;
 	s.timeout_ms = g->timeout_ms;
-	s.lock_path = lane;
+	s.lock_path = lock;
+	s.death_signal = flags & GIT_CHECKOUT ? SIGKILL : 0;
 	if (access(s.cwd, X_OK) < 0)
 		rc = err_sys(e, -errno, "cannot run git %s in %s", argv[0], s.cwd);
 	else
 		rc = run_unlocked(g, &s, &r, e);
-	free(lane);
+	free(lock);
 	vec_clear(&args);
 	vec_clear(&env);
 	if (rc < 0)

@@ -4,7 +4,8 @@
  * core.fsync=committed and with GIT_DIR given, so that no .git an agent planted in a worktree is ever read.
  *
  * Worktree, branch and fetch operations of all roles of one repository go through one lane: flock on
- * <git_dir>/orch.lane, held by the git process itself, so a dead holder never leaves it taken.
+ * <git_dir>/orch.lane, held by the git process itself, so a dead holder never leaves it taken. The files of a
+ * worktree are checked out beside the lane, under a lock of that worktree's own: other roles need not wait.
  */
 #ifndef ORCH_COMMON_GIT_H
 #define ORCH_COMMON_GIT_H
@@ -19,7 +20,7 @@
 #define GIT_OID_HEX 65            /* room for SHA-256 and a NUL */
 #define GIT_LANE_FILE "orch.lane" /* in git_dir, wherever the state is: every role must find the same one */
 #define GIT_EXCLUDE_FILE "orch-exclude"
-#define GIT_BRANCH_DIR "cco"      /* all our branches are below it: stale ref locks there are ours */
+#define GIT_BRANCH_DIR "cco" /* all our branches are below it: stale ref locks there are ours */
 
 struct git {
 	struct loop *loop;
@@ -27,7 +28,7 @@ struct git {
 	char *work_tree;    /* NULL: operations on the repository alone */
 	char *work_git_dir; /* of the linked worktree (<git_dir>/worktrees/NAME); NULL: git_dir */
 	int64_t timeout_ms; /* per command; default 10 min */
-	char *excludes;  /* in place of the user's core.excludesFile, in worktrees; NULL */
+	char *excludes;     /* in place of the user's core.excludesFile, in worktrees; NULL */
 	char *forbidden; /* patterns, as in .gitignore, of what git_commit_all() and git_save_wip() leave out
 			    even when it was added, unless the base holds it; NULL */
 	const char *prefer_ident_name, *prefer_ident_mail; /* reserved for the co-author line; NULL */
@@ -50,6 +51,8 @@ void git_clear(struct git *g);
 
 enum git_flags {
 	GIT_LANE = 1,     /* hold the lane while it runs */
+	GIT_CHECKOUT = 4, /* it fills a worktree: hold that worktree's own lock, use more than one process,
+			     and die with us */
 	GIT_ANY_EXIT = 2, /* a status other than 0 is not an error: look at out->code */
 };
 

@@ -5,6 +5,7 @@
 #include "common/git.h"
 
 /* In the administration of a worktree that is complete: without it, git was killed while it made it. */
+#define GIT_CHECKOUT_FILE "orch-checkout"
 #define GIT_READY_MARK "orch-ready"
 /* Reason of the worktree's lock, by which we know our own. */
 #define GIT_LOCK_REASON "orch"
@@ -33,13 +34,15 @@ bool git_lock_held(const char *path);
 /*
  * Deleting a ref takes packed-refs.lock, which says nothing of whose it is, and stays when git is killed. So
  * we write down that we are about to; the fresh path goes to git_delete_end(). NULL when it cannot be
- * written: the deletion may go on, and a kill then needs a person. rc: how the deletion ended; when git had to
- * be killed, what was written stays, as a dead process's.
+ * written: the deletion may go on, and a kill then needs a person. rc: how the deletion ended; when git had
+ * to be killed, what was written stays, as a dead process's.
  */
 char *git_delete_begin(struct git *g);
 void git_delete_end(struct git *g, char *note, int rc);
 /* Takes the lane in this process, for work on files without git. The caller closes *fd. */
 int git_lane_take(struct git *g, int *fd, struct err *e);
+/* The same of the lock that GIT_CHECKOUT holds on the worktree with this administration. */
+int git_checkout_take(struct git *g, const char *admin, int *fd, struct err *e);
 
 /* Environment of commit-tree: who commits, "NAME=value", NULL-terminated. */
 struct git_who {

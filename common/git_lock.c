@@ -306,11 +306,10 @@ git_lock_wait(struct git *g, const char *words, struct git_lock_wait *w, struct 
 	return err_sys(e, rc, "waiting for git's lock");
 }
 
-int
-git_lane_take(struct git *g, int *fd_out, struct err *e)
+static int
+take_lock(struct git *g, const char *path, int *fd_out, struct err *e)
 {
 	const bool never = false;
-	char *path = xasprintf("%s/" GIT_LANE_FILE, g->git_dir);
 	int64_t deadline = clock_now_ms() + g->timeout_ms;
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc = 0;
 
@@ -327,10 +326,29 @@ git_lane_take(struct git *g, int *fd_out, struct err *e)
 		else
 			err_sys(e, rc, "waiting for %s", path);
 	}
-	free(path);
 	if (rc < 0)
 		fd_close(&fd);
 	else
 		*fd_out = fd;
+	return rc;
+}
+
+int
+git_lane_take(struct git *g, int *fd, struct err *e)
+{
+	char *path = xasprintf("%s/" GIT_LANE_FILE, g->git_dir);
+	int rc = take_lock(g, path, fd, e);
+
+	free(path);
+	return rc;
+}
+
+int
+git_checkout_take(struct git *g, const char *admin, int *fd, struct err *e)
+{
+	char *path = xasprintf("%s/" GIT_CHECKOUT_FILE, admin);
+	int rc = take_lock(g, path, fd, e);
+
+	free(path);
 	return rc;
 }

@@ -140,8 +140,15 @@ remove_half_made(struct git *g, const char *real, const char *admin, struct err 
 	if (rc < 0)
 		return rc;
 	fd_close(&fd);
+	/* A git of a killed role may still be filling the folder. */
+	rc = git_checkout_take(g, admin, &fd, e);
+	if (rc < 0)
+		return rc;
 	rc = git_remove_tree(g, real, e);
-	return rc < 0 ? rc : remove_admin(g, admin, e);
+	if (rc == 0)
+		rc = remove_admin(g, admin, e);
+	fd_close(&fd);
+	return rc;
 }
 
 static int
@@ -166,6 +173,7 @@ try_add(struct git *g, const char *real, const char *branch, bool there, const c
 	argv[n++] = "worktree";
 	argv[n++] = "add";
 	argv[n++] = "--quiet";
+	argv[n++] = "--no-checkout";
 	argv[n++] = "--lock";
 	argv[n++] = "--reason";
 	argv[n++] = GIT_LOCK_REASON;
@@ -181,6 +189,19 @@ try_add(struct git *g, const char *real, const char *branch, bool there, const c
 	argv[n++] = branch != NULL && there ? branch : commit;
 	argv[n] = NULL;
 	return git_runv(g, GIT_LANE, NULL, why, argv, NULL, NULL, 0);
+}
+
+/* The files, beside the lane: with many of them it takes long. */
+static int
+fill(struct git *g, const char *real, struct err *e)
+{
+	struct git wt = {0};
+	int rc = git_init_worktree(&wt, g, real, e);
+
+	if (rc == 0)
+		rc = git_run(&wt, GIT_CHECKOUT, NULL, e, "reset", "--hard", "--quiet", NULL);
+	git_clear(&wt);
+	return rc;
 }
 
 static int
@@ -204,6 +225,8 @@ add_fresh(struct git *g, const char *real, const char *branch, const char *commi
 	rc = git_admin_find(g, real, &admin, e);
 	if (rc == 0 && admin == NULL)
 		rc = err_set(e, -EIO, "git made the worktree %s, but not where it should be", real);
+	if (rc == 0)
+		rc = fill(g, real, e);
 	if (rc == 0)
 		rc = git_write_line(admin, GIT_READY_MARK, commit, e);
 	free(admin);
