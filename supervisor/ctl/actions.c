@@ -160,13 +160,16 @@ static void
 write_summary(const struct target *t)
 {
 	struct out o = {.now_ms = clock_wall_ms()};
+	struct report r;
 	char *text = NULL;
 	size_t size = 0, kept;
 
 	o.f = open_memstream(&text, &size);
 	if (o.f == NULL)
 		fatal("open_memstream: %s", strerror(errno));
-	out_markdown(&o, &t->view, t->run);
+	report_make(&r, &t->view, t->run, o.now_ms);
+	out_markdown(&o, &t->view, &r);
+	report_clear(&r);
 	fclose(o.f);
 	kept = actions_cut(text, size, ACTIONS_SUMMARY_MAX);
 	append("GITHUB_STEP_SUMMARY", text, kept);

@@ -28,6 +28,7 @@
 	X(10, detach, flag, "--detach", 'd', NULL, "submits, prints the run's id and returns")               \
 	X(11, now, flag, "--now", 0, NULL, "gives nobody time to save work")                                 \
 	X(12, md, flag, "--md", 0, NULL, "as Markdown")                                                      \
+	X(14, svg, flag, "--svg", 0, NULL, "as a picture: who worked when")                                  \
 	X(13, keys_file, text, "--keys", 0, "FILE",                                                          \
 	    "API keys as in CLAUDE_CONFIGS, from a file that only you can read")                             \
 	X(20, event, flag, "--event", 0, NULL,                                                               \

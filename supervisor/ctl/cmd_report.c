@@ -1,4 +1,5 @@
-/* cmd_report: orchctl report: one run with its tasks and its history, as text, JSON or Markdown. */
+/* cmd_report: orchctl report: one run with its tasks and its history, as text, JSON, Markdown or a picture.
+ */
 #include "supervisor/ctl/cmds.h"
 
 #include "common/clock.h"
@@ -17,11 +18,16 @@ static void
 print(struct ctl *c, const struct target *t)
 {
 	struct out o = {stdout, clock_wall_ms()};
+	struct report r;
 
+	report_make(&r, &t->view, t->run, o.now_ms);
 	if (c->args.md)
-		out_markdown(&o, &t->view, t->run);
+		out_markdown(&o, &t->view, &r);
+	else if (c->args.svg)
+		out_svg(&o, &r);
 	else
-		(c->args.json ? &out_json : &out_text)->report(&o, &t->view, t->run);
+		(c->args.json ? &out_json : &out_text)->report(&o, &t->view, &r);
+	report_clear(&r);
 }
 
 int
@@ -31,8 +37,8 @@ cmd_report(struct ctl *c)
 	struct target t;
 	int rc;
 
-	if (c->args.json && c->args.md) {
-		ctl_say("--json and --md are two forms of the same report: choose one");
+	if (c->args.json + c->args.md + c->args.svg > 1) {
+		ctl_say("--json, --md and --svg are forms of the same report: choose one");
 		return CTL_USAGE;
 	}
 	rc = ctl_connect_ran(c);

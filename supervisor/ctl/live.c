@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "supervisor/ctl/keys.h"
+#include "supervisor/ctl/report.h"
 #include "supervisor/ctl/term.h"
 #include "supervisor/ctl/tree.h"
 
@@ -263,6 +264,32 @@ exit_code(const struct view_run *r)
 	return strcmp(r->info->state, "complete") == 0 ? CTL_OK : CTL_FAILED;
 }
 
+static void
+keep_event(void *arg, const struct msg *m)
+{
+	struct live *v = arg;
+
+	if (m->id == MSG_EVENT_INFO)
+		view_put(&v->view, m, NULL);
+}
+
+/* Who did what: the history is asked for now that it is complete. Without an orchd there is none. */
+static void
+add_table(struct live *v, const struct view_run *r, struct lines *l)
+{
+	struct msg m = {.id = MSG_EVENTS, .events = {.run = r->id}};
+	struct report report;
+	struct err e = {""};
+
+	if (r->count == 0 || client_lost(v->ctl->client) ||
+	    client_call(v->ctl->client, &m, keep_event, v, ANSWER_MS, &e) < 0)
+		return;
+	report_make(&report, &v->view, r, clock_wall_ms());
+	line_end(l);
+	report_table(&report, l);
+	report_clear(&report);
+}
+
 static int
 finish(struct live *v)
 {
@@ -279,6 +306,7 @@ finish(struct live *v)
 		lines_init(&l, term_text_width(stdout), term_colour(stdout));
 		line_end(&l);
 		tree_end(r, &l);
+		add_table(v, r, &l);
 		term_print(stdout, &l);
 		lines_clear(&l);
 	}

@@ -6,6 +6,7 @@
 #define ORCH_CTL_OUT_H
 
 #include "supervisor/ctl/finding.h"
+#include "supervisor/ctl/report.h"
 #include "proto/view.h"
 
 #include <stdio.h>
@@ -21,13 +22,14 @@ struct out_ops {
 	/* One line of history. */
 	void (*event)(struct out *o, const struct msg_event_info *ev);
 	/* One run with its tasks and its history. */
-	void (*report)(struct out *o, const struct view *v, const struct view_run *r);
+	void (*report)(struct out *o, const struct view *v, const struct report *r);
 	void (*doctor)(struct out *o, const struct finding *findings, size_t count);
 };
 
 extern const struct out_ops out_text, out_json;
 
-/* report as Markdown; r has ended or not. */
-void out_markdown(struct out *o, const struct view *v, const struct view_run *r);
+/* A report as Markdown, and its timeline as SVG; the run has ended or not. */
+void out_markdown(struct out *o, const struct view *v, const struct report *r);
+void out_svg(struct out *o, const struct report *r);
 
 #endif

@@ -113,14 +113,44 @@ json_event(struct out *o, const struct msg_event_info *ev)
 	print(o, event_object(ev));
 }
 
-static void
-json_report(struct out *o, const struct view *v, const struct view_run *r)
+static json_t *
+span_object(const struct report_span *s)
 {
-	json_t *root = json_object(), *events = json_array();
+	return json_pack("{s:s, s:I, s:I}", "what", report_what_name(s->what), "from", (json_int_t)s->from,
+	    "to", (json_int_t)s->to);
+}
+
+static json_t *
+timeline_object(const struct report_task *t)
+{
+	json_t *o = json_object(), *spans = json_array(), *gates = json_array(), *ms = json_object();
+
+	for (size_t i = 0; i < t->span_count; i++)
+		json_array_append_new(spans, span_object(&t->spans[i]));
+	for (size_t i = 0; i < t->gate_count; i++)
+		json_array_append_new(gates, json_string(t->gates[i]));
+	for (int i = 0; i < REPORT_WHAT_COUNT; i++)
+		json_object_set_new(
+		    ms, report_what_name((enum report_what)i), json_integer((json_int_t)t->ms[i]));
+	json_object_set_new(o, "task", json_string(t->task->info->task));
+	json_object_set_new(o, "missing", json_boolean(t->missing));
+	json_object_set_new(o, "gates", gates);
+	json_object_set_new(o, "ms", ms);
+	json_object_set_new(o, "spans", spans);
+	return o;
+}
+
+static void
+json_report(struct out *o, const struct view *v, const struct report *r)
+{
+	json_t *root = json_object(), *events = json_array(), *timeline = json_array();
 
 	for (size_t i = 0; i < v->event_count; i++)
 		json_array_append_new(events, event_object(&v->events[i]->event_info));
-	json_object_set_new(root, "run", run_with_tasks(r));
+	for (size_t i = 0; i < r->count; i++)
+		json_array_append_new(timeline, timeline_object(&r->tasks[i]));
+	json_object_set_new(root, "run", run_with_tasks(r->run));
+	json_object_set_new(root, "timeline", timeline);
 	json_object_set_new(root, "events", events);
 	print(o, root);
 }

@@ -37,15 +37,69 @@ put_totals(FILE *f, const struct msg_run_info *i)
 }
 
 static void
-put_task_row(FILE *f, const struct msg_task_info *t)
+put_age(FILE *f, int64_t ms)
 {
+	char text[32];
+
+	fprintf(f, "%s | ", ms > 0 ? clock_age(text, sizeof(text), ms) : "-");
+}
+
+static void
+put_task_row(FILE *f, const struct report_task *r)
+{
+	const struct msg_task_info *t = r->task->info;
+	char money[32];
+
 	fprintf(f, "| %s | ", t->task);
 	put(f, t->title);
 	fputs(" | ", f);
 	put(f, t->state);
-	fprintf(f, " | %llu | %llu | ", (unsigned long long)t->attempt, (unsigned long long)t->files);
-	put(f, t->reason);
-	fputs(" |\n", f);
+	fprintf(f, " | %llu | %llu | ", (unsigned long long)t->attempt, (unsigned long long)t->rework);
+	put_age(f, r->ms[REPORT_WORK] + r->ms[REPORT_AGAIN]);
+	put_age(f, r->ms[REPORT_QUEUED] + r->ms[REPORT_WAITING] + r->ms[REPORT_BACK]);
+	fprintf(f, "%llu, +%llu -%llu | %.12s | %s |\n", (unsigned long long)t->files,
+	    (unsigned long long)t->insertions, (unsigned long long)t->deletions,
+	    t->head == NULL ? "-" : t->head,
+	    t->cost_uusd == 0 ? "-" : line_money(money, sizeof(money), t->cost_uusd));
+}
+
+static void
+put_missing(FILE *f, const struct report *r)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct msg_task_info *t = r->tasks[i].task->info;
+
+		if (!r->tasks[i].missing)
+			continue;
+		fputs(any ? "" : "\n## Missing\n\n", f);
+		any = true;
+		fprintf(f, "- %s (", t->task);
+		put(f, t->title);
+		fputs("): ", f);
+		put(f, t->state);
+		if (t->reason != NULL) {
+			fputs(", ", f);
+			put(f, t->reason);
+		}
+		fputc('\n', f);
+	}
+}
+
+static void
+put_gates(FILE *f, const struct report *r)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < r->count; i++)
+		for (size_t n = 0; n < r->tasks[i].gate_count; n++) {
+			fputs(any ? "" : "\n## Gates\n\n", f);
+			any = true;
+			fprintf(f, "- %s: ", r->tasks[i].task->info->task);
+			put(f, r->tasks[i].gates[n]);
+			fputc('\n', f);
+		}
 }
 
 static void
@@ -68,8 +122,9 @@ put_saved(FILE *f, const struct view_run *r)
 }
 
 void
-out_markdown(struct out *o, const struct view *v, const struct view_run *r)
+out_markdown(struct out *o, const struct view *v, const struct report *rep)
 {
+	const struct view_run *r = rep->run;
 	char when[32];
 
 	fprintf(o->f, "# Run %s: ", r->id);
@@ -83,10 +138,14 @@ out_markdown(struct out *o, const struct view *v, const struct view_run *r)
 	}
 	fputs("\n\n", o->f);
 	put_totals(o->f, r->info);
-	fputs("\n| task | title | state | attempts | files | reason |\n|---|---|---|---|---|---|\n", o->f);
-	for (size_t i = 0; i < r->count; i++)
-		put_task_row(o->f, r->tasks[i].info);
+	fputs("\n| task | title | state | attempts | sent back | work | waited | changes | commit | cost |\n"
+	      "|---|---|---|---|---|---|---|---|---|---|\n",
+	    o->f);
+	for (size_t i = 0; i < rep->count; i++)
+		put_task_row(o->f, &rep->tasks[i]);
+	put_missing(o->f, rep);
 	put_saved(o->f, r);
+	put_gates(o->f, rep);
 	fputs("\n## History\n\n", o->f);
 	for (size_t i = 0; i < v->event_count; i++) {
 		const struct msg_event_info *ev = &v->events[i]->event_info;

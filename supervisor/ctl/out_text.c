@@ -76,29 +76,14 @@ text_event(struct out *o, const struct msg_event_info *ev)
 }
 
 static void
-text_report(struct out *o, const struct view *v, const struct view_run *r)
+text_report(struct out *o, const struct view *v, const struct report *r)
 {
 	struct lines l;
 
 	begin(o, &l);
-	tree_end(r, &l);
+	tree_end(r->run, &l);
 	line_end(&l);
-	for (size_t i = 0; i < r->count; i++) {
-		const struct msg_task_info *t = r->tasks[i].info;
-		char took[32];
-
-		line_add(&l, LINE_PLAIN, t->task);
-		line_to(&l, 16);
-		line_add(&l, tree_state_style(t->state), t->state);
-		line_to(&l, 27);
-		line_add(&l, LINE_DIM,
-		    t->started_at == 0 || t->ended_at < t->started_at
-			? "-"
-			: clock_age(took, sizeof(took), (int64_t)(t->ended_at - t->started_at)));
-		line_to(&l, 36);
-		line_add(&l, LINE_PLAIN, t->title);
-		line_end(&l);
-	}
+	report_table(r, &l);
 	line_end(&l);
 	term_print(o->f, &l);
 	for (size_t i = 0; i < v->event_count; i++)

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/taskid.h"
+#include "supervisor/ctl/report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,22 +69,6 @@ add_figures(const struct msg_run_info *i, struct lines *out)
 	}
 }
 
-/* A failed area is told by its failed tasks, unless it has none. */
-static bool
-is_missing(const struct view_run *r, size_t at)
-{
-	const struct view_task *t = &r->tasks[at];
-
-	if (strcmp(t->info->state, "integrated") == 0 || (t->em == 0 && t->worker == 0))
-		return false;
-	if (t->worker != 0)
-		return true;
-	for (size_t i = at + 1; i < r->count && r->tasks[i].em == t->em; i++)
-		if (strcmp(r->tasks[i].info->state, "integrated") != 0)
-			return false;
-	return true;
-}
-
 static void
 add_missing(const struct view_run *r, struct lines *out)
 {
@@ -92,7 +77,7 @@ add_missing(const struct view_run *r, struct lines *out)
 	for (size_t n = 0; n < r->count; n++) {
 		const struct msg_task_info *i = r->tasks[n].info;
 
-		if (!is_missing(r, n) || ++all > MISSING_MAX)
+		if (!report_is_missing(r, n) || ++all > MISSING_MAX)
 			continue;
 		label(out, shown++ == 0 ? "missing" : "");
 		line_addf(out, LINE_PLAIN, "%s ", i->task);
@@ -137,7 +122,7 @@ static const struct view_task *
 first_failed(const struct view_run *r)
 {
 	for (size_t n = 0; n < r->count; n++)
-		if (is_missing(r, n) && strcmp(r->tasks[n].info->state, "failed") == 0)
+		if (report_is_missing(r, n) && strcmp(r->tasks[n].info->state, "failed") == 0)
 			return &r->tasks[n];
 	return NULL;
 }

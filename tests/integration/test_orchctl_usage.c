@@ -83,6 +83,7 @@ static const struct {
     {{"status", "--watch", "--json", NULL}, "orchctl events -f --json"},
     {{"status", "--all", "25", NULL}, "leave \"25\" out"},
     {{"report", "--md", "--json", NULL}, "choose one"},
+    {{"report", "--md", "--svg", NULL}, "choose one"},
     {{"run", NULL}, "nothing to do: give an issue number, -m TEXT or --task FILE"},
     {{"run", "add", NULL}, "\"add\" is not an issue number"},
     {{"run", "0", NULL}, "\"0\" is not an issue number"},

@@ -150,8 +150,10 @@ static void
 test_event_and_report(void **state)
 {
 	struct capture c;
+	struct report r;
 	struct view v;
-	json_t *j;
+	struct msg event;
+	json_t *j, *one;
 
 	(void)state;
 	fill(&v);
@@ -163,9 +165,24 @@ test_event_and_report(void **state)
 	assert_int_equal(json_integer_value(json_object_get(j, "at")), CTLMODEL_NOW);
 	json_decref(j);
 	capture_open(&c);
-	out_json.report(&c.out, &v, view_last(&v));
+	event = (struct msg){.id = MSG_EVENT_INFO,
+	    .event_info = {.seq = 8,
+		.at = CTLMODEL_NOW - 5000,
+		.task = "m1/em1",
+		.kind = "state",
+		.state = "waiting",
+		.text = "the gate (x) exited with status 1 after 0s"}};
+	view_put(&v, &event, NULL);
+	report_make(&r, &v, view_last(&v), CTLMODEL_NOW);
+	out_json.report(&c.out, &v, &r);
+	report_clear(&r);
 	j = capture_take(&c);
 	assert_documented(j, "report");
+	one = json_array_get(json_object_get(j, "timeline"), 0);
+	assert_documented(one, "timeline");
+	assert_documented(json_array_get(json_object_get(one, "spans"), 0), "span");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(one, "ms"), "waiting")), 5000);
+	assert_int_equal(json_array_size(json_object_get(one, "gates")), 1);
 	assert_documented(json_object_get(j, "run"), "run");
 	assert_documented(json_array_get(json_object_get(j, "events"), 0), "event");
 	json_decref(j);
