@@ -292,7 +292,7 @@ static const struct option *
 find_key(const char *key)
 {
 	EACH_OPTION (o)
-		if (strcmp(o->key, key) == 0)
+		if (o->key[0] != '\0' && strcmp(o->key, key) == 0)
 			return o;
 	return NULL;
 }
@@ -302,9 +302,11 @@ refuse_key(const char *key, struct err *e)
 {
 	const char *names[N_OPTIONS + 1] = {NULL}, *near;
 	char *shown = text_line(key, SHOWN_MAX), *lower = xstrdup(shown);
+	size_t n = 0;
 
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		names[i] = options[i].key;
+	EACH_OPTION (o)
+		if (o->key[0] != '\0')
+			names[n++] = o->key;
 	for (char *p = lower; *p != '\0'; p++)
 		*p = (char)tolower((unsigned char)*p);
 	near = text_nearest(lower, names);

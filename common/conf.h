@@ -20,8 +20,11 @@
  * kinds: u64 (whole number in min..max), str, cmd (a string for /bin/sh -c, or an array: argv), map (object
  * of strings), usd (field in thousandths, given in USD with fractions), args (array of strings; words in a
  * flag or variable), list (array of patterns as in owns; separated by commas in a flag or variable; the
- * default is JSON), lines (the same, of patterns as in .gitignore). Fields named *_ms are given in seconds with fractions in the flag, variable and file when
- * the json key ends in _s.
+ * default is JSON), lines (the same, of patterns as in .gitignore). Fields named *_ms are given in seconds
+ * with fractions in the flag, variable and file when the json key ends in _s.
+ *
+ * An empty json key: orchestrator.json may not say it, because the repository must not choose where a secret
+ * goes.
  *
  * PER_ROLE: an option of all agents, and after it one that stands for those of one role where it is given
  * (not 0). These have no help of their own.
@@ -114,6 +117,17 @@
 	OPTION(list, protected_paths, "--protected", "ORCH_PROTECTED", "protected",                          \
 	    "[\".github/**\",\".gitlab-ci.yml\",\".ci/**\",\"orchestrator.json\"]", 0, 0,                    \
 	    "paths that nobody may change unless the plan names the very file (default: CI's files)")        \
+	OPTION(str, repo_owner, "--repo-owner", "REPO_OWNER", "repo_owner", NULL, 0, 0,                      \
+	    "owner of the repository on GitHub (default: as the remote origin says)")                        \
+	OPTION(str, repo_name, "--repo-name", "REPO_NAME", "repo_name", NULL, 0, 0, "its name there")        \
+	OPTION(str, github_api_url, "--github-api-url", "GITHUB_API_URL", "", NULL, 0, 0,                    \
+	    "base of GitHub's API (default: that of github.com)")                                            \
+	OPTION(str, github_server_url, "--github-server-url", "GITHUB_SERVER_URL", "", NULL, 0, 0,           \
+	    "where git fetches from and pushes to (default: what belongs to the API)")                       \
+	OPTION(str, github_ca, "--github-ca", "ORCH_GITHUB_CA", "", NULL, 0, 0,                              \
+	    "file with the certificates to trust for GitHub (default: $SSL_CERT_FILE, else the system's)")   \
+	OPTION(ms, github_write_gap_ms, NULL, "ORCH_GITHUB_WRITE_GAP", "", 1000, 0, 60000,                   \
+	    "milliseconds between two writes to GitHub")                                                     \
 	OPTION(map, agent_env, NULL, NULL, "agent_env", NULL, 0, 0,                                          \
 	    "variables for the agents (names may not start with ORCH_ but ORCH_AGENT_)")
 
@@ -125,7 +139,7 @@ typedef json_t *conf_kind_map; /* NULL or an object of strings */
 typedef uint64_t conf_kind_usd;
 typedef json_t *conf_kind_list;  /* an array of strings, never NULL */
 typedef json_t *conf_kind_lines; /* the same */
-typedef json_t *conf_kind_args; /* NULL or an array of strings */
+typedef json_t *conf_kind_args;  /* NULL or an array of strings */
 
 struct conf {
 #define OPTION(kind, field, flag, env, key, def, min, max, help) conf_kind_##kind field;

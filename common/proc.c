@@ -183,6 +183,12 @@ proc_has_env(pid_t pid, const char *name, const char *value)
 	return found;
 }
 
+void
+proc_hide_memory(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
 int
 proc_become_subreaper(void)
 {

@@ -29,6 +29,10 @@ bool proc_has_env(pid_t pid, const char *name, const char *value);
 /* Calls fn for every process we can see, until it returns false. */
 void proc_each(bool (*fn)(void *arg, pid_t pid), void *arg);
 
+/* From now on no other process of this user can read this one's memory, trace it or get a core of it. For who
+ * holds secrets; a program that it starts is not concerned. */
+void proc_hide_memory(void);
+
 /* Makes this process the one that orphans below it fall back to. 0 or -errno. */
 int proc_become_subreaper(void);
 

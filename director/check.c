@@ -3,6 +3,7 @@
 
 #include "common/agent.h"
 #include "common/alloc.h"
+#include "common/configs.h"
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -61,7 +62,7 @@ read_question(struct check *c, struct err *e)
 	if (rc < 0)
 		return err_sys(e, rc, "cannot read the question from stdin");
 	question = json_parse("stdin", text, size, e);
-	free(text);
+	configs_wipe_free(text);
 	if (question == NULL)
 		return -EINVAL;
 	rc = take(question, "git_dir", &c->git_dir, e);
@@ -71,6 +72,10 @@ read_question(struct check *c, struct err *e)
 		rc = take(question, "worktrees", &c->worktrees, e);
 	if (rc == 0) {
 		c->top = xstrdup(json_str(question, "top"));
+		c->issue = xstrdup(json_str(question, "issue"));
+		c->token = xstrdup(json_str(question, "token"));
+		c->fetch = json_is_true(json_object_get(question, "fetch"));
+		c->check_author = json_is_true(json_object_get(question, "check_author"));
 		options = json_text(json_object_get(question, "options"));
 		rc = conf_thaw(&c->conf, options == NULL ? "{}" : options, e);
 	}
@@ -179,14 +184,22 @@ check_all(struct check *c, struct err *e)
 		rc = check_disk(c->state, e);
 	if (rc == 0)
 		rc = check_disk(c->worktrees, e);
-	return rc == 0 ? check_folders(c, e) : rc;
+	if (rc == 0)
+		rc = check_folders(c, e);
+	if (rc == 0)
+		rc = check_github(c, e);
+	if (rc == 0)
+		c->options = conf_freeze(&c->conf);
+	return rc;
 }
 
 static void
 answer(const struct check *c)
 {
-	json_t *j = json_pack("{s:s, s:s, s:O, s:s}", "base", c->base, "base_branch", c->base_branch, "notes",
-	    c->notes, "options", c->options);
+	json_t *j = json_pack("{s:s, s:s, s:O, s:s, s:b, s:s*, s:s*}", "base", c->base, "base_branch",
+	    c->base_branch, "notes", c->notes, "options", c->options, "github",
+	    c->token != NULL && c->conf.repo_owner != NULL && c->conf.github_api_url != NULL, "title",
+	    c->title, "text", c->text);
 	char *text = json_text(j);
 
 	puts(text);
@@ -214,6 +227,10 @@ check_main(void)
 	json_decref(c.notes);
 	free(c.base_branch);
 	free(c.options);
+	free(c.issue);
+	configs_wipe_free(c.token);
+	free(c.title);
+	free(c.text);
 	free(c.top);
 	free(c.git_dir);
 	free(c.state);

@@ -19,11 +19,16 @@ struct check {
 	struct git git;
 	struct conf conf;
 	char *top, *git_dir, *state, *worktrees;
+	/* Of a run for an issue; NULL: none. token is wiped at the end. */
+	char *issue, *token;
+	bool fetch;        /* title and text are wanted from GitHub */
+	bool check_author; /* the issue's author must have write permission */
 	/* results */
 	char base[GIT_OID_HEX];
-	char *base_branch; /* "" for a detached HEAD */
-	json_t *notes;     /* sentences */
-	char *options;     /* frozen: as they were asked for, and with the gate's own files protected */
+	char *base_branch;  /* "" for a detached HEAD */
+	json_t *notes;      /* sentences */
+	char *options;      /* frozen: as they were asked for, and with the gate's own files protected */
+	char *title, *text; /* of the issue, where they were fetched */
 };
 
 /* The program: question on stdin, answer on stdout. 0 or 2. */
@@ -35,6 +40,9 @@ int check_repository(struct check *c, struct err *e);
 /* Where the user did not say what is protected, the files of the base that the gate's command names are too.
  */
 int check_guard(struct check *c, struct err *e);
+/* The repository on GitHub goes into the options; the issue is read and judged. Does nothing without a token.
+ */
+int check_github(struct check *c, struct err *e);
 /* Adds a sentence to the notes. */
 void check_note(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -58,9 +58,5 @@ add_gates_own(struct check *c, struct err *e)
 int
 check_guard(struct check *c, struct err *e)
 {
-	int rc = is_default(c->conf.protected_paths) ? add_gates_own(c, e) : 0;
-
-	if (rc == 0)
-		c->options = conf_freeze(&c->conf);
-	return rc;
+	return is_default(c->conf.protected_paths) ? add_gates_own(c, e) : 0;
 }

@@ -39,6 +39,7 @@
 #define REF_MAX 512
 #define OPTIONS_MAX (64 * 1024)
 #define LIST_MAX (64 * 1024)   /* a JSON array of patterns or ids */
+#define TOKEN_MAX 1024         /* a token for GitHub */
 #define KEYS_MAX (64 * 1024)   /* CLAUDE_CONFIGS, or what an agent gets of it */
 
 /* Who a peer is, known from the socket it came by. Bits, for the permission table. */
@@ -124,7 +125,11 @@ enum proto_who {
 	M(71, KEY_INFO, key_info, WHO_ORCHD, WHO_CTL)                                              \
 	M(72, GW_HAS_KEYS, gw_has_keys, WHO_GATEWAY, WHO_ORCHD)                                    \
 	M(73, GW_HAS_TOKEN, gw_has_token, WHO_GATEWAY, WHO_ORCHD)                                  \
-	M(74, GW_KEY_KNOWN, gw_key_known, WHO_ORCHD, WHO_GATEWAY)
+	M(74, GW_KEY_KNOWN, gw_key_known, WHO_ORCHD, WHO_GATEWAY)                                  \
+	/* The token for GitHub: only a run's director gets it. */                                 \
+	M(80, TOKEN, token, WHO_CTL, WHO_ORCHD)                                                    \
+	M(81, ROLE_TOKEN, role_token, WHO_ORCHD, WHO_DIRECTOR)                                     \
+	M(82, HAS_TOKEN, has_token, WHO_DIRECTOR, WHO_ORCHD)
 
 /* F(kind, name, REQ or OPT, max bytes of str and blob). An absent OPT is 0, false or NULL. */
 
@@ -174,6 +179,7 @@ enum proto_who {
 	F(str, options_json, REQ, OPTIONS_MAX)                                                     \
 	F(bool, cancelled, OPT, 0) /* director: the run was cancelled; clean up and FINISH */      \
 	F(bool, secrets, OPT, 0)   /* SECRETS follows at once */                                   \
+	F(bool, token, OPT, 0)     /* director: the run was given a token for GitHub */                                   \
 	F(u64, cost_uusd, OPT, 0)  /* of all sessions of the task's agents so far */               \
 	F(u64, tokens_in, OPT, 0)                                                                  \
 	F(u64, tokens_out, OPT, 0)                                                                 \
@@ -482,6 +488,20 @@ enum proto_who {
 	F(str, run, OPT, NAME_MAX_BYTES)                                                           \
 	F(bool, pending, OPT, 0)                                                                   \
 	F(bool, if_missing, OPT, 0)
+
+/*
+ * The token for GitHub of a run, kept in the memory of orchd and the run's director alone. pending, run and
+ * if_missing: as with KEYS.
+ */
+#define MSG_TOKEN_FIELDS(F)                                                                        \
+	F(secret, token, REQ, TOKEN_MAX)                                                           \
+	F(str, run, OPT, NAME_MAX_BYTES)                                                           \
+	F(bool, pending, OPT, 0)                                                                   \
+	F(bool, if_missing, OPT, 0)
+
+/* The token; without it, the question for the one that the director has: orchd was started anew. */
+#define MSG_ROLE_TOKEN_FIELDS(F) F(secret, token, OPT, TOKEN_MAX)
+#define MSG_HAS_TOKEN_FIELDS(F) F(secret, token, REQ, TOKEN_MAX)
 
 /* The request id is the asker's on each of the two hops. payload comes back as it was. */
 #define MSG_PROBE_FIELDS(F)                                                                        \

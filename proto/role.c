@@ -8,6 +8,7 @@
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/proc.h"
 #include "common/redact.h"
 #include "common/taskid.h"
 #include "common/text.h"
@@ -53,33 +54,61 @@ make_env(struct role *r)
 		free(extra[i]);
 }
 
+/* What must not leave us, anew from the secrets that we have. */
+static void
+change_redact(struct role *r)
+{
+	struct redact *fresh = redact_new();
+
+	for (char **p = r->keys; p != NULL && *p != NULL; p++) {
+		size_t n = strcspn(*p, "=");
+
+		if ((*p)[n] == '=' && configs_is_secret(*p, n))
+			redact_add(fresh, r->keys_name, *p + n + 1);
+	}
+	if (r->token != NULL)
+		redact_add(fresh, "GITHUB_TOKEN", r->token);
+	log_set_redact(fresh);
+	if (r->link != NULL)
+		link_set_redact(r->link, fresh);
+	redact_free(r->redact);
+	r->redact = fresh;
+}
+
 /* Their values go into the environment of agents that start from now on, and nowhere else. */
 static int
 take_secrets(struct role *r, const struct msg_secrets *m, struct err *e)
 {
-	struct redact *redact;
 	char **keys;
 	int rc = configs_env_parse(m->env_json, &keys, e);
 
 	if (rc < 0)
 		return rc;
-	redact = redact_new();
-	for (char **p = keys; *p != NULL; p++) {
-		size_t n = strcspn(*p, "=");
-
-		if ((*p)[n] == '=' && configs_is_secret(*p, n))
-			redact_add(redact, m->name, *p + n + 1);
-	}
-	log_set_redact(redact);
-	if (r->link != NULL)
-		link_set_redact(r->link, redact);
-	redact_free(r->redact);
 	configs_wipe_strv(r->keys);
-	r->redact = redact;
 	r->keys = keys;
+	xreplace(&r->keys_name, m->name);
+	change_redact(r);
 	if (r->env != NULL) /* not the first time */
 		make_env(r);
 	return 0;
+}
+
+/* The token, or an orchd that was started anew and asks for it. */
+static void
+take_token(struct role *r, const struct msg_role_token *m)
+{
+	const struct msg back = {.id = MSG_HAS_TOKEN, .has_token = {.token = r->token}};
+
+	if (m->token == NULL) {
+		if (r->token != NULL)
+			link_post(r->link, &back);
+		return;
+	}
+	proc_hide_memory();
+	configs_wipe_free(r->token);
+	r->token = xstrdup(m->token);
+	r->tokened = true;
+	change_redact(r);
 }
 
 static void
@@ -100,6 +129,8 @@ on_msg(void *arg, const struct msg *m)
 		r->keyed = true;
 	} else if ((m->id == MSG_RUN_INFO || m->id == MSG_TASK_INFO) && r->view != NULL) {
 		view_put(r->view, m, NULL);
+	} else if (m->id == MSG_ROLE_TOKEN) {
+		take_token(r, &m->role_token);
 	} else if (m->id == MSG_STOP) {
 		r->cancel_asked = m->stop.cancelled;
 		if (m->stop.cancelled) /* the link stops the loop for all others */
@@ -117,6 +148,11 @@ await_secrets(struct role *r, struct err *e)
 		rc = loop_wait(&r->loop, &r->keyed, clock_now_ms() + SECRETS_WAIT_MS);
 	if (rc == -ETIMEDOUT || (rc == 0 && r->assign->secrets && r->keys == NULL))
 		return err_set(e, -EPROTO, "orchd did not send the keys of %s", r->assign->task);
+	/* It came right behind them. */
+	if (rc == 0 && r->assign->token && r->token == NULL)
+		rc = loop_wait(&r->loop, &r->tokened, clock_now_ms() + SECRETS_WAIT_MS);
+	if (rc == -ETIMEDOUT)
+		return err_set(e, -EPROTO, "orchd did not send the token of %s", r->assign->task);
 	link_set_redact(r->link, r->redact);
 	return rc;
 }
@@ -190,6 +226,8 @@ close_role(struct role *r)
 	log_set_redact(NULL);
 	redact_free(r->redact);
 	configs_wipe_strv(r->keys);
+	configs_wipe_free(r->token);
+	free(r->keys_name);
 	configs_wipe_strv(r->env);
 	team_clear(&r->team);
 	git_clear(&r->git);

@@ -53,6 +53,8 @@ struct role {
 	char **env;              /* of agents: with the keys, where there are any */
 	char **gate_env;         /* of gates: without them */
 	char **keys;             /* variables of the API configuration; NULL: none */
+	char *keys_name;         /* which configuration they are */
+	char *token;             /* for GitHub; only a director has one. NULL: none */
 	struct redact *redact;   /* what must not leave this process but for its agent; NULL: nothing */
 	char *worktree;          /* the task's own */
 	int port_lock;           /* held while the ports are ours; -1: none */
@@ -60,6 +62,7 @@ struct role {
 	struct team team;
 	struct view *view; /* what an answer to STATUS is put into; NULL: nobody asks */
 	bool keyed;        /* SECRETS came */
+	bool tokened;      /* ROLE_TOKEN came */
 	bool cancel_asked; /* the last STOP was the run's cancellation */
 
 	/* Of the agent and its session: see proto/attempt. */

@@ -5,6 +5,7 @@
 #include "common/fd.h"
 #include "common/sibling.h"
 #include "supervisor/info.h"
+#include "supervisor/token.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -159,6 +160,8 @@ on_run_submit(struct client *c, const struct msg *m, struct err *e)
 
 	if (rc < 0)
 		return rc;
+	if (c->token != NULL)
+		token_give(c->d, runs_find(&c->d->runs, answer.run_accepted.run), c->token);
 	peer_send(c->peer, &answer, NULL);
 	return 0;
 }
@@ -348,6 +351,7 @@ static const struct {
     {MSG_RESUME, on_resume},
     {MSG_FORGET, on_forget},
     {MSG_KEYS, on_keys},
+    {MSG_TOKEN, token_request},
     {MSG_PROBE, on_probe},
 };
 

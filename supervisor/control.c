@@ -26,6 +26,7 @@ client_free(struct client *c)
 	probes_forget_client(&c->d->probes, c);
 	TAILQ_REMOVE(&c->d->clients, c, entry);
 	configs_clear(&c->keys);
+	configs_wipe_free(c->token);
 	free(c->run);
 	free(c->task);
 	free(c);

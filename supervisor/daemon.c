@@ -253,7 +253,7 @@ drop_ended(struct daemon *d)
 			busy |= t->unit.state != UNIT_NONE || t->peer != NULL;
 		if (busy)
 			continue;
-		keyed |= r->keys.count > 0;
+		keyed |= r->keys.count > 0 || r->token != NULL;
 		TAILQ_REMOVE(&d->runs, r, entry);
 		run_free(r);
 	}

@@ -25,6 +25,7 @@ struct client {
 	bool following;      /* EVENTS with follow */
 	uint32_t request;    /* of the watch or follow */
 	struct configs keys; /* for the run that it submits next */
+	char *token;         /* for GitHub, likewise; NULL: none */
 	char *run, *task;    /* what it watches; run NULL: whichever is active */
 	uint64_t lost;       /* updates not sent while it read too slowly */
 	bool slow;

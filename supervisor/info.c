@@ -4,6 +4,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "supervisor/roster.h"
+#include "supervisor/token.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,10 @@ info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg
 	free_texts(i);
 	run_count(r, &c);
 	i->path = xasprintf("%s/logs/%s", d->repo.state, r->id);
-	i->reason = run_lacks_keys(r) && !run_state_ended(run_state(r)) ? secrets_why(r) : NULL;
+	i->reason = run_state_ended(run_state(r)) ? NULL
+		    : run_lacks_keys(r)           ? secrets_why(r)
+		    : token_is_missing(r)         ? token_why(r)
+						  : NULL;
 	m->id = MSG_RUN_INFO;
 	m->run_info = (struct msg_run_info){
 	    .run = r->id,

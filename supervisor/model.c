@@ -58,6 +58,7 @@ run_free(struct run *r)
 #undef C
 	conf_clear(&r->conf);
 	configs_clear(&r->keys);
+	configs_wipe_free(r->token);
 	free(r);
 }
 

@@ -44,9 +44,10 @@ struct peer;
 	C(num, files)                                                                                        \
 	C(num, insertions)                                                                                   \
 	C(num, deletions)                                                                                    \
-	C(num, keyed) /* it was given keys; they themselves are in memory only */                            \
+	C(num, keyed)     /* it was given keys; they themselves are in memory only */                        \
 	C(text, checkout) /* from which it was submitted */                                                  \
-	C(num, epilogue)  /* its director could not be kept running: the next one only has the last word */
+	C(num, epilogue)  /* its director could not be kept running: the next one only has the last word */  \
+	C(num, tokened)   /* it was given a token for GitHub; that itself is in memory only */
 
 #define TASK_COLUMNS(C)                                                                                      \
 	C(text, id)                                                                                          \
@@ -133,6 +134,7 @@ struct run {
 	struct daemon *daemon;  /* whom callbacks of its tasks belong to; not looked into here */
 	struct conf conf;       /* thawed from options */
 	struct configs keys;    /* none: its agents use the login of whoever runs them */
+	char *token;            /* for GitHub; NULL: none. Wiped when it is freed */
 	struct task *director;  /* the run's own task */
 	struct task_list tasks; /* all of them, the director's first, then in order of creation */
 	struct budget budget;   /* as of this turn */

@@ -4,6 +4,7 @@
  * own task, or a child of it.
  */
 #include "supervisor/daemon.h"
+#include "supervisor/token.h"
 
 #include "common/alloc.h"
 #include "common/clock.h"
@@ -347,6 +348,13 @@ on_status(struct request *q)
 	return 0;
 }
 
+static int
+on_has_token(struct request *q)
+{
+	token_take_back(q->d, q->t->run, q->m->has_token.token);
+	return 0;
+}
+
 /* Who may send what is the schema's affair (proto/perms); what it does is here. */
 static const struct {
 	enum msg_id id;
@@ -366,6 +374,7 @@ static const struct {
     {MSG_PROGRESS, on_progress},
     {MSG_RUN_STATE, on_run_state},
     {MSG_STATUS, on_status},
+    {MSG_HAS_TOKEN, on_has_token},
 };
 
 static void
@@ -496,6 +505,7 @@ route_assign(struct daemon *d, struct task *t)
 		.options_json = r->options,
 		.cancelled = r->cancelled,
 		.secrets = r->keys.count > 0,
+		.token = t->level == 0 && r->token != NULL,
 		.cost_uusd = (uint64_t)t->cost_uusd,
 		.tokens_in = (uint64_t)t->tokens_in,
 		.tokens_out = (uint64_t)t->tokens_out,
@@ -508,6 +518,8 @@ route_assign(struct daemon *d, struct task *t)
 	send_to_role(t, &m);
 	if (r->keys.count > 0)
 		secrets_send(t);
+	if (t->level == 0 && r->tokened)
+		token_send(t);
 	if (t->level < 2) {
 		TAILQ_FOREACH (c, &r->tasks, entry) {
 			if (c->parent != t)

@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/log.h"
+#include "common/proc.h"
 #include "proto/msg.h"
 
 #include <stdlib.h>
@@ -30,9 +31,12 @@ secrets_changed(struct daemon *d)
 	struct redact *fresh = redact_new();
 	const struct run *r;
 
-	TAILQ_FOREACH (r, &d->runs, entry)
+	TAILQ_FOREACH (r, &d->runs, entry) {
+		if (r->token != NULL)
+			redact_add(fresh, "GITHUB_TOKEN", r->token);
 		for (size_t i = 0; i < r->keys.count; i++)
 			configs_each_secret(&r->keys.v[i], add, fresh);
+	}
 	log_set_redact(fresh);
 	redact_free(d->redact);
 	d->redact = fresh;
@@ -58,6 +62,7 @@ secrets_give(struct daemon *d, struct run *r, struct configs *keys)
 	bool missing = run_lacks_keys(r);
 	struct task *t;
 
+	proc_hide_memory();
 	configs_clear(&r->keys);
 	r->keys = *keys;
 	memset(keys, 0, sizeof(*keys));

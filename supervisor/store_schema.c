@@ -52,6 +52,8 @@ static const char *const migrations[] = {
     "ALTER TABLE run ADD COLUMN checkout TEXT;",
     /* 6: a director that is started for the last word alone */
     "ALTER TABLE run ADD COLUMN epilogue INTEGER NOT NULL DEFAULT 0;",
+    /* 7: runs may have been given a token for GitHub */
+    "ALTER TABLE run ADD COLUMN tokened INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

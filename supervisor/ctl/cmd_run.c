@@ -1,6 +1,8 @@
 /* cmd_run: orchctl run. Everything that can be wrong is said before anything starts. */
 #include "supervisor/ctl/cmds.h"
 
+#include "common/alloc.h"
+#include "common/configs.h"
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/plan.h"
@@ -10,6 +12,7 @@
 #include "supervisor/ctl/keys.h"
 #include "supervisor/ctl/live.h"
 #include "supervisor/ctl/preflight.h"
+#include "supervisor/ctl/token.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -53,13 +56,71 @@ read_plan(struct submission *s, const char *path, struct err *e)
 	return 0;
 }
 
+/* In CI nobody looks at who wrote an issue before it costs money. */
+static bool
+is_ci(void)
+{
+	static const char *const names[] = {"GITHUB_ACTIONS", "CI"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value != NULL && strcmp(value, "true") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The token is for runs of issues alone: whoever gives a text has not asked for anything on GitHub. */
+static int
+find_token(struct submission *s, struct ctl *c, struct err *e)
+{
+	int rc = 0;
+
+	if (s->issue.number == NULL) {
+		configs_wipe_free(c->token);
+		c->token = NULL;
+		return 0;
+	}
+	if (c->token == NULL)
+		rc = token_read(c, true, e);
+	if (rc == 0 && c->token == NULL && s->issue.text == NULL)
+		rc = err_set(e, -EINVAL,
+		    "cannot read issue %s without a token for GitHub: set GITHUB_TOKEN or log in with gh "
+		    "auth login, "
+		    "or give the text with ISSUE_TITLE and ISSUE_BODY, -m or --task",
+		    s->issue.number);
+	return rc;
+}
+
+/* What the check found out: the issue's words, and whether anything can be told to GitHub. */
+static int
+take_check(struct submission *s, struct ctl *c, struct err *e)
+{
+	if (!s->check.github) {
+		configs_wipe_free(c->token);
+		c->token = NULL;
+	}
+	if (s->issue.text != NULL)
+		return 0;
+	if (s->check.title == NULL || s->check.text == NULL)
+		return err_set(e, -EIO, "orch-director --check did not read issue %s", s->issue.number);
+	s->issue.title = issue_title(s->check.title);
+	s->issue.text = xstrdup(s->check.text);
+	return 0;
+}
+
 static int
 prepare(struct submission *s, struct ctl *c, struct err *e)
 {
+	struct preflight_question q = {0};
 	int rc = issue_read(&s->issue, &c->args, e);
 
 	if (rc == 0)
 		rc = keys_read(c, e);
+	if (rc == 0)
+		rc = find_token(s, c, e);
+	configs_wipe_environment(); /* they are in c now: nobody finds them in our /proc */
 	if (rc == 0 && c->args.plan_file != NULL)
 		rc = read_plan(s, c->args.plan_file, e);
 	if (rc < 0)
@@ -68,7 +129,13 @@ prepare(struct submission *s, struct ctl *c, struct err *e)
 	if (rc < 0)
 		return rc;
 	s->options = conf_freeze(&c->conf);
-	return preflight_run(&s->check, c, s->options, e);
+	q.options_json = s->options;
+	q.issue = s->issue.number;
+	q.token = c->token;
+	q.fetch = s->issue.text == NULL;
+	q.check_author = is_ci() && !c->args.trust && c->token != NULL;
+	rc = preflight_run(&s->check, c, &q, e);
+	return rc == 0 ? take_check(s, c, e) : rc;
 }
 
 static void

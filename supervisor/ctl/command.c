@@ -13,8 +13,8 @@
 /* The end has a NULL name. */
 static const struct command commands[] = {
     {"run", "[ISSUE | --task FILE|- | -m TEXT]", "starts a run and shows it until it has ended",
-	ARGS_conf | ARGS_message | ARGS_task_file | ARGS_plan_file | ARGS_keys_file | ARGS_detach |
-	    ARGS_event | ARGS_trust,
+	ARGS_conf | ARGS_message | ARGS_task_file | ARGS_plan_file | ARGS_keys_file | ARGS_token_file |
+	    ARGS_detach | ARGS_event | ARGS_trust,
 	0, 1, cmd_run_main, NULL},
     {"status", "[RUN]", "shows a run: what needs you first, then who does what",
 	ARGS_json | ARGS_watch | ARGS_all | ARGS_keys_file, 0, 1, cmd_status, "lists every run"},

@@ -80,7 +80,8 @@ read_settings(struct ctl *c, struct err *e)
 		rc = conf_from_file(&c->conf, SETTINGS_FILE, text, size, e);
 	free(text);
 	if (rc < 0 && !(c->cmd->options & ARGS_conf)) {
-		/* Whoever spoils the file while a run goes on must still be able to look at it and to stop it. */
+		/* Whoever spoils the file while a run goes on must still be able to look at it and to stop
+		 * it. */
 		ctl_say("note: %s; going on as if the file were not there", e->msg);
 		rc = 0;
 	}
@@ -152,6 +153,7 @@ ctl_close(struct ctl *c)
 	repo_clear(&c->repo);
 	conf_clear(&c->conf);
 	configs_wipe_free(c->keys);
+	configs_wipe_free(c->token);
 }
 
 bool

@@ -21,6 +21,7 @@ struct ctl {
 	struct loop loop;
 	struct client *client; /* NULL until ctl_connect */
 	char *keys;            /* keys_read(): as JSON, wiped at the end; NULL: none */
+	char *token;           /* token_read(): for GitHub, wiped at the end; NULL: none */
 };
 
 /*

@@ -119,7 +119,10 @@ take_given(struct issue *i, const struct args *a, struct err *e)
 	return 0;
 }
 
-/* The environment speaks of one issue: not of another one that was asked for. */
+/*
+ * The environment speaks of one issue: not of another one that was asked for. What it does not say, or says
+ * to be empty, is GitHub's to tell.
+ */
 static int
 take_environment(struct issue *i, struct err *e)
 {
@@ -127,12 +130,9 @@ take_environment(struct issue *i, struct err *e)
 	const char *number = from_env("ISSUE_NUMBER");
 	int rc = 0;
 
-	if ((title == NULL && body == NULL) || (number != NULL && strcmp(number, i->number) != 0))
-		return err_set(e, -EINVAL,
-		    "cannot read issue %s: set ISSUE_TITLE and ISSUE_BODY, or give the text with -m or "
-		    "--task "
-		    "(reading from GitHub is not built yet)",
-		    i->number);
+	if ((title == NULL && body == NULL) || (number != NULL && strcmp(number, i->number) != 0) ||
+	    (body == NULL && getenv("ISSUE_BODY") != NULL))
+		return 0;
 	if (title != NULL)
 		rc = check_text("ISSUE_TITLE", title, strlen(title), e);
 	if (rc == 0 && body != NULL)

@@ -12,13 +12,14 @@
 
 struct issue {
 	char *number; /* NULL: a text without an issue */
-	char *title;  /* one line, never empty */
-	char *text;   /* never empty */
+	char *title;  /* one line, never empty; NULL: to be read from GitHub */
+	char *text;   /* never empty; NULL likewise */
 };
 
 /*
  * An issue number (the word, else ISSUE_NUMBER) takes its text from -m, --task, else ISSUE_TITLE and
- * ISSUE_BODY. Standard input is read for --task - only. -EINVAL with a sentence that says what to do.
+ * ISSUE_BODY, else from GitHub (text is NULL then). Standard input is read for --task - only. -EINVAL with a
+ * sentence that says what to do.
  */
 int issue_read(struct issue *i, const struct args *a, struct err *e);
 void issue_clear(struct issue *i);

@@ -2,6 +2,7 @@
 #include "supervisor/ctl/keys.h"
 
 #include "common/configs.h"
+#include "supervisor/ctl/token.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ keys_read(struct ctl *c, struct err *e)
 		rc = configs_read_file(c->args.keys_file, &c->keys, &size, e);
 	else
 		configs_from_env(&c->keys);
+	if (rc == 0)
+		rc = token_read(c, false, e);
 	if (rc < 0 || c->keys == NULL)
 		return rc;
 	rc = configs_parse(&configs, keys_origin(c), c->keys, strlen(c->keys), e);
@@ -58,9 +61,15 @@ keys_give(struct ctl *c, enum keys_for what, const char *run, bool *taken, struc
 		.run = run,
 		.pending = what == KEYS_FOR_NEXT,
 		.if_missing = what == KEYS_FOR_ORPHANS}};
+	struct msg t = {.id = MSG_TOKEN,
+	    .token = {
+		.token = c->token, .run = run, .pending = m.keys.pending, .if_missing = m.keys.if_missing}};
 	bool unused = false;
+	int rc = 0;
 
-	if (c->keys == NULL)
-		return 0;
+	if (c->token != NULL)
+		rc = client_call(c->client, &t, on_answer, taken == NULL ? &unused : taken, ANSWER_MS, e);
+	if (rc < 0 || c->keys == NULL)
+		return rc;
 	return client_call(c->client, &m, on_answer, taken == NULL ? &unused : taken, ANSWER_MS, e);
 }

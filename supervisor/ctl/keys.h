@@ -7,7 +7,8 @@
 
 #include "supervisor/ctl/ctl.h"
 
-/* Reads and checks them into c->keys, which stays NULL when there are none. -errno with a sentence. */
+/* Reads and checks them into c->keys, which stays NULL when there are none; and the token, see token_read.
+ * -errno with a sentence. */
 int keys_read(struct ctl *c, struct err *e);
 
 /* Where they are from, for messages: the file's name, "CLAUDE_CONFIGS" or "environment". */
@@ -18,7 +19,8 @@ enum keys_for {
 	KEYS_FOR_RUN,     /* run, whatever it has; NULL: the current one */
 	KEYS_FOR_ORPHANS, /* run, if its keys were in the memory of an orchd that ended */
 };
-/* Sends c->keys, if there are any. *taken (may be NULL): they are a run's now. 0, or -errno as client_call.
+/* Sends c->keys and c->token, if there are any. *taken (may be NULL): they are a run's now. 0, or -errno as
+ * client_call.
  */
 int keys_give(struct ctl *c, enum keys_for what, const char *run, bool *taken, struct err *e);
 

@@ -5,6 +5,7 @@
 #include "common/alloc.h"
 #include "common/child.h"
 #include "common/cmd.h"
+#include "common/configs.h"
 #include "common/json.h"
 #include "common/sibling.h"
 #include "common/text.h"
@@ -14,14 +15,15 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define CHECK_MS 120000 /* git on a cold disk with a huge index */
-#define OUTPUT_MAX (64 * 1024)
+#define CHECK_MS 120000              /* git on a cold disk with a huge index */
+#define OUTPUT_MAX (2 * 1024 * 1024) /* the text of an issue, as JSON */
 #define REFUSED 2
 
 static char *
-question(const struct ctl *c, const char *options_json)
+question(const struct ctl *c, const struct preflight_question *q)
 {
-	json_t *j = json_object(), *options = json_parse("options", options_json, strlen(options_json), NULL);
+	json_t *j = json_object();
+	json_t *options = json_parse("options", q->options_json, strlen(q->options_json), NULL);
 	char *text;
 
 	json_object_set_new(j, "top", json_string(c->repo.top));
@@ -29,6 +31,12 @@ question(const struct ctl *c, const char *options_json)
 	json_object_set_new(j, "state", json_string(c->repo.state));
 	json_object_set_new(j, "worktrees", json_string(c->repo.worktrees));
 	json_object_set_new(j, "options", options);
+	if (q->issue != NULL && q->token != NULL) {
+		json_object_set_new(j, "issue", json_string(q->issue));
+		json_object_set_new(j, "token", json_string(q->token));
+		json_object_set_new(j, "fetch", json_boolean(q->fetch));
+		json_object_set_new(j, "check_author", json_boolean(q->check_author));
+	}
 	text = json_text(j);
 	json_decref(j);
 	return text;
@@ -64,6 +72,9 @@ read_answer(struct preflight *p, const char *text, size_t size, struct err *e)
 	if (rc == 0) {
 		strcpy(p->base, base);
 		p->options = xstrdup(options); /* absent: they are fine as they are */
+		p->github = json_is_true(json_object_get(j, "github"));
+		p->title = xstrdup(json_str(j, "title"));
+		p->text = xstrdup(json_str(j, "text"));
 		p->base_branch = xstrdup(branch != NULL && branch[0] != '\0' ? branch : NULL);
 	}
 	free(list);
@@ -97,7 +108,7 @@ refusal(const struct cmd_result *r, struct err *e)
 }
 
 int
-preflight_run(struct preflight *p, struct ctl *c, const char *options_json, struct err *e)
+preflight_run(struct preflight *p, struct ctl *c, const struct preflight_question *q, struct err *e)
 {
 	char *program = NULL, *in;
 	const char *argv[] = {NULL, "--check", NULL};
@@ -109,7 +120,7 @@ preflight_run(struct preflight *p, struct ctl *c, const char *options_json, stru
 	memset(p, 0, sizeof(*p));
 	if (rc < 0)
 		return rc;
-	in = question(c, options_json);
+	in = question(c, q);
 	argv[0] = program;
 	s.in = in;
 	s.in_size = strlen(in);
@@ -119,8 +130,8 @@ preflight_run(struct preflight *p, struct ctl *c, const char *options_json, stru
 		cmd_result_clear(&r);
 	}
 	if (rc == 0 && p->options == NULL)
-		p->options = xstrdup(options_json);
-	free(in);
+		p->options = xstrdup(q->options_json);
+	configs_wipe_free(in);
 	free(program);
 	return rc;
 }
@@ -130,6 +141,8 @@ preflight_clear(struct preflight *p)
 {
 	free(p->base_branch);
 	free(p->options);
+	free(p->title);
+	free(p->text);
 	strv_free(p->notes);
 	memset(p, 0, sizeof(*p));
 }

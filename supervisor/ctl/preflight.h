@@ -8,17 +8,27 @@
 #include "supervisor/ctl/ctl.h"
 
 struct preflight {
-	char base[65];     /* the commit to start from */
-	char *base_branch; /* NULL: a detached HEAD */
-	char **notes;      /* what the user should know; NULL-terminated */
-	char *options;     /* frozen: those that were asked about, as the run is to have them */
+	char base[65];      /* the commit to start from */
+	char *base_branch;  /* NULL: a detached HEAD */
+	char **notes;       /* what the user should know; NULL-terminated */
+	char *options;      /* frozen: those that were asked about, as the run is to have them */
+	bool github;        /* the run's repository is known on GitHub: the token is of use */
+	char *title, *text; /* of the issue; NULL: not fetched */
+};
+
+struct preflight_question {
+	const char *options_json; /* frozen */
+	const char *issue;        /* its number; NULL: a text without an issue */
+	const char *token;        /* for GitHub; NULL: none */
+	bool fetch;               /* title and text come from GitHub */
+	bool check_author;        /* who wrote the issue must have write permission */
 };
 
 /*
- * options_json: frozen. 0 or -errno: -EINVAL with the check's own sentence when it refuses, another one when
+ * 0 or -errno: -EINVAL with the check's own sentence when it refuses, another one when
  * it could not be run, -ECANCELED on a signal. Nothing in the repository changes.
  */
-int preflight_run(struct preflight *p, struct ctl *c, const char *options_json, struct err *e);
+int preflight_run(struct preflight *p, struct ctl *c, const struct preflight_question *q, struct err *e);
 void preflight_clear(struct preflight *p);
 
 #endif

@@ -2,6 +2,7 @@
  * orch-gateway: holds the API keys, carries the agents' HTTP, counts tokens. This file: its command line.
  */
 #include "common/log.h"
+#include "common/proc.h"
 #include "supervisor/gateway/gateway.h"
 #include "supervisor/gateway/standalone.h"
 
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #define EXIT_USAGE 2
@@ -135,7 +135,7 @@ main(int argc, char **argv)
 	log_init("orch-gateway");
 	if (parse_args(argc, argv, &o) < 0)
 		return EXIT_USAGE;
-	prctl(PR_SET_DUMPABLE, 0); /* nobody of this user reads the keys out of our memory */
+	proc_hide_memory(); /* nobody of this user reads the keys out of our memory */
 	want_files();
 	return standalone_run(&o.alone);
 }

@@ -87,7 +87,7 @@ static const struct {
     {{"run", NULL}, "nothing to do: give an issue number, -m TEXT or --task FILE"},
     {{"run", "add", NULL}, "\"add\" is not an issue number"},
     {{"run", "0", NULL}, "\"0\" is not an issue number"},
-    {{"run", "25", NULL}, "cannot read issue 25: set ISSUE_TITLE and ISSUE_BODY"},
+    {{"run", "25", NULL}, "cannot read issue 25 without a token for GitHub"},
     {{"run", "-m", "", NULL}, "the task given with -m is empty"},
     {{"run", "-m", " \n\t ", NULL}, "the task given with -m is empty"},
     {{"run", "-m", "caf\xe9", NULL}, "the task given with -m is not UTF-8 text"},

@@ -207,12 +207,71 @@ test_keys_of_an_orchd_that_died(void **state)
 	free(file);
 }
 
+/* One that a script has written: there, and without the secret. */
+static void
+assert_clean_file(struct e2e *e, const char *name)
+{
+	char *path = xasprintf("%s/%s", e->scripts, name), *text = NULL;
+	size_t size;
+
+	if (fd_read_file(path, 1 << 20, &text, &size) < 0)
+		fail_msg("%s is missing", path);
+	assert_true(size > 0);
+	assert_null(memmem(text, size, KEY, strlen(KEY)));
+	free(text);
+	free(path);
+}
+
+/*
+ * The token for GitHub is the director's alone: no agent, gate or other role finds it anywhere, nor is it in
+ * a file. An orchd that is started anew has it from the director that lived.
+ */
+static void
+test_the_token_is_the_directors_alone(void **state)
+{
+	struct e2e *e = *state;
+	struct ctlrun r;
+	json_t *run;
+	pid_t orchd;
+
+	setenv("GITHUB_TOKEN", KEY, 1);
+	e2e_plan(e, "director", "run env\n", "a");
+	e2e_plan(e, "em-a", "", "one");
+	e2e_work(e, "a.one",
+	    "run cat /proc/self/environ /proc/$PPID/environ >\"$ORCH_AGENT_SCRIPTS/of-worker\"\n"
+	    "touch @/at-worker\nwait_file @/go\n");
+	e2e_begin(e, "25", "--repo-owner", "octo", "--repo-name", "hello", "--verify",
+	    "test -z \"$GITHUB_TOKEN$GH_TOKEN\"", "--detach", NULL);
+	unsetenv("GITHUB_TOKEN");
+	e2e_await_file(e, "at-worker");
+	assert_clean_processes(e);
+	orchd = e2e_pid(e, NULL);
+	kill(orchd, SIGKILL);
+	e2e_await_gone(e, orchd);
+	run = e2e_status(e, "25"); /* starts the next one, which lacks it for a moment */
+	json_decref(run);
+	e2e_follow(e);
+	e2e_await(e, "25", "token", NULL);
+	run = e2e_status(e, "25");
+	assert_true(json_is_null(json_object_get(run, "question")));
+	json_decref(run);
+	e2e_touch(e, "go");
+	e2e_await(e, "25", "state", "complete");
+	assert_clean_file(e, "of-worker");
+	assert_int_equal(e2e_ctl(e, &r, "logs", NULL), 0);
+	assert_null(strstr(r.out, KEY));
+	ctlrun_clear(&r);
+	assert_clean_folder(e->where.state);
+	assert_clean_commits(e);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_a_key_stays_where_it_belongs, keyed_setup, keyed_teardown),
 	    cmocka_unit_test_setup_teardown(test_keys_of_an_orchd_that_died, keyed_setup, keyed_teardown),
+	    cmocka_unit_test_setup_teardown(test_the_token_is_the_directors_alone, e2e_setup, keyed_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
