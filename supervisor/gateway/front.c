@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/uio.h>
 
 #define READ_S 60            /* silence while a request is read, or between two */
 #define WRITE_S 120          /* a client that takes nothing for so long is gone */
@@ -158,21 +159,45 @@ front_head(struct exchange *ex, int status)
 	       evhttp_remove_header(evhttp_request_get_output_headers(ex->req), "Content-Length") == 0)
 		continue;
 	evhttp_send_reply_start(ex->req, status, NULL);
+	ex->chunked =
+	    evhttp_find_header(evhttp_request_get_output_headers(ex->req), "Transfer-Encoding") != NULL;
+}
+
+/* Straight to the socket while nothing waits before it, and only what that does not take into the buffer:
+ * evhttp would wait for the socket to say that it can be written, which is a turn of the loop for every
+ * event. */
+static void
+put(struct exchange *ex, struct iovec *v, int count)
+{
+	struct bufferevent *bev = get_bev(ex);
+	ssize_t n = 0;
+
+	if (evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+		n = writev(bufferevent_getfd(bev), v, count);
+	for (size_t done = n > 0 ? (size_t)n : 0; count > 0; v++, count--) {
+		size_t skip = done < v->iov_len ? done : v->iov_len;
+
+		if (skip < v->iov_len)
+			bufferevent_write(bev, (char *)v->iov_base + skip, v->iov_len - skip);
+		done -= skip;
+	}
 }
 
 bool
 front_body(struct exchange *ex, const char *data, size_t size)
 {
-	struct evbuffer *chunk;
+	struct iovec v[3] = {[1] = {(void *)(uintptr_t)data, size}, [2] = {(void *)(uintptr_t) "\r\n", 2}};
+	char head[32];
 
 	if (evbuffer_get_length(bufferevent_get_output(get_bev(ex))) > OUT_HIGH) {
 		ex->paused = true;
 		return false;
 	}
-	chunk = evbuffer_new();
-	evbuffer_add(chunk, data, size);
-	evhttp_send_reply_chunk(ex->req, chunk);
-	evbuffer_free(chunk);
+	v[0] = (struct iovec){head, (size_t)snprintf(head, sizeof(head), "%zx\r\n", size)};
+	if (ex->chunked)
+		put(ex, v, 3);
+	else
+		put(ex, v + 1, 1);
 	ex->bytes_out += size;
 	return true;
 }

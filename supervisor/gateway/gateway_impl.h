@@ -56,7 +56,7 @@ struct exchange {
 	struct evhttp_connection *conn;
 	struct evbuffer_cb_entry *watch;
 	struct event *drained; /* the client has read: the answer goes on */
-	bool paused;
+	bool paused, chunked;
 	bool stream;                     /* it asks for one */
 	const char *method, *uri, *body; /* uri and body live as long as req; body NULL: none */
 	char path[128];                  /* of uri, for the record */

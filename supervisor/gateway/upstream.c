@@ -222,6 +222,7 @@ set_options(struct upstream *u, const struct upstream_request *r)
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
 	    r->first_byte_ms < UPSTREAM_CONNECT_MS ? (long)r->first_byte_ms : (long)UPSTREAM_CONNECT_MS);
 	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 65536L);
+	curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 262144L);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, u->headers);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header_line);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, u);
