@@ -40,6 +40,15 @@ add_task(struct prompt *p, const struct brief *b)
 }
 
 static void
+add_red(struct prompt *p, const struct brief *b)
+{
+	if (b->red)
+		prompt_add(p,
+		    "  It failed before your work already. Ending in the very same way is not held against "
+		    "you, any other failure is. Do not mend what is not your task.\n");
+}
+
+static void
 add_rules(struct prompt *p, const struct brief *b)
 {
 	prompt_add(p,
@@ -61,6 +70,7 @@ add_rules(struct prompt *p, const struct brief *b)
 		prompt_add(
 		    p, "- This command must succeed at the root of the repository; run it before you end:\n");
 		prompt_block(p, "gate", b->verify);
+		add_red(p, b);
 	}
 	prompt_add(p,
 	    "- No need to commit: what you leave in the worktree is committed for you. Do not switch "
@@ -115,6 +125,7 @@ add_reminder(struct prompt *p, const struct brief *b)
 	if (b->verify != NULL) {
 		prompt_add(p, "This must succeed:\n");
 		prompt_block(p, "gate", b->verify);
+		add_red(p, b);
 	}
 }
 

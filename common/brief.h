@@ -17,7 +17,8 @@ struct brief {
 	const char *const *owns;    /* never NULL */
 	const char *const *guarded; /* protected patterns; NULL: none */
 	const char *branch;         /* the branch that is checked out in its worktree */
-	const char *verify;         /* the gate's command as text; NULL: no gate */
+	const char *verify;         /* the gate's commands as text; NULL: no gate */
+	bool red;                   /* it failed before this work already */
 	const char *context;        /* from brief_context; NULL */
 	const char *done;           /* what an earlier session left in the worktree, as git tells it; NULL */
 	const char *evidence;       /* a rework: why it was sent back; NULL */

@@ -5,6 +5,7 @@
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/cmd.h"
+#include "common/json.h"
 #include "common/text.h"
 
 #include <errno.h>
@@ -13,8 +14,10 @@
 #include <string.h>
 
 #define ARGS_MAX 256
-#define SETUP_BIT (1 << 24) /* in gate_code: above what waitpid gives */
-#define NAME_MAX_BYTES 120  /* of the command in a sentence */
+/* In gate_code, above what waitpid gives: what it was that failed, where it was not the run's own command. */
+#define SETUP_BIT (1 << 24)
+#define AREA_SHIFT 16
+#define NAME_MAX_BYTES 120 /* of the command in a sentence */
 
 /* argv for verify, borrowing its strings. */
 static int
@@ -80,7 +83,31 @@ gate_code(const struct gate_result *r)
 
 	if (r->passed)
 		return 0;
+	if (r->area != NULL)
+		code ^= (int)(r->area_index + 1) << AREA_SHIFT;
 	return r->setup == NULL ? code : (code ^ SETUP_BIT);
+}
+
+/* r: of what ran before, which passed. The time is that of all. */
+static int
+try_areas(struct loop *l, const struct gate_trial *t, struct gate_result *r, struct err *e)
+{
+	for (size_t i = 0; i < json_array_size(t->areas) && (r->output == NULL || r->passed); i++) {
+		const json_t *command = json_array_get(t->areas, i);
+		int64_t before = r->duration_ms;
+		int rc;
+
+		gate_result_clear(r);
+		rc = gate_run(l, command, t->dir, t->env, t->timeout_ms, r, e);
+		if (rc < 0)
+			return rc;
+		r->duration_ms += before;
+		if (!r->passed) {
+			r->area = command;
+			r->area_index = i;
+		}
+	}
+	return 0;
 }
 
 static int
@@ -92,11 +119,14 @@ try_once(struct loop *l, const struct gate_trial *t, struct gate_result *r, stru
 		rc = gate_run(l, t->setup, t->dir, t->env, t->setup_timeout_ms, r, e);
 		if (rc == 0 && !r->passed)
 			r->setup = t->setup;
-		if (rc < 0 || !r->passed || t->verify == NULL)
+		if (rc < 0 || !r->passed)
 			return rc;
-		gate_result_clear(r);
 	}
-	return rc < 0 ? rc : gate_run(l, t->verify, t->dir, t->env, t->timeout_ms, r, e);
+	if (rc == 0 && t->verify != NULL) {
+		gate_result_clear(r);
+		rc = gate_run(l, t->verify, t->dir, t->env, t->timeout_ms, r, e);
+	}
+	return rc == 0 ? try_areas(l, t, r, e) : rc;
 }
 
 int
@@ -163,10 +193,34 @@ command_name(const json_t *verify)
 	return line;
 }
 
+static void
+add_command(char **text, const json_t *command)
+{
+	char *words = json_is_string(command) ? xstrdup(json_string_value(command)) : json_text(command);
+	char *longer = *text == NULL ? xstrdup(words) : xasprintf("%s\n%s", *text, words);
+
+	free(*text);
+	free(words);
+	*text = longer;
+}
+
+char *
+gate_text(const json_t *verify, const json_t *areas)
+{
+	char *text = NULL;
+
+	if (verify != NULL)
+		add_command(&text, verify);
+	for (size_t i = 0; i < json_array_size(areas); i++)
+		add_command(&text, json_array_get(areas, i));
+	return text;
+}
+
 char *
 gate_summary(const json_t *verify, const struct gate_result *r)
 {
-	char *name = command_name(r->setup != NULL ? r->setup : verify), took[32], status[160], *text;
+	const json_t *command = r->setup != NULL ? r->setup : r->area != NULL ? r->area : verify;
+	char *name = command_name(command), took[32], status[160], *text;
 	const char *what = r->setup != NULL ? "setup" : "gate";
 
 	clock_age(took, sizeof(took), r->duration_ms);

@@ -24,7 +24,9 @@ struct gate_result {
 	struct ptree_over over; /* ended for this */
 	int status;
 	const json_t
-	    *setup;   /* it was this command that failed, and the gate did not run; else NULL. Borrowed */
+	    *setup; /* it was this command that failed, and the gate did not run; else NULL. Borrowed */
+	const json_t *area; /* it was this one of an area's own that failed; else NULL. Borrowed */
+	size_t area_index;
 	char *output; /* UTF-8, the tail; never NULL */
 	int64_t duration_ms;
 };
@@ -40,7 +42,8 @@ void gate_result_clear(struct gate_result *r);
 int gate_code(const struct gate_result *r);
 
 struct gate_trial {
-	const json_t *verify; /* NULL with a setup: that alone is tried */
+	const json_t *verify; /* NULL with a setup, or with areas: those alone are tried */
+	const json_t *areas;  /* commands that are run after it, each of which must pass; NULL: none */
 	const json_t *setup;  /* run before each try; NULL: none. A tree whose setup fails is red */
 	const char *dir;
 	const char *const *env;
@@ -66,6 +69,8 @@ enum gate_verdict {
  */
 int gate_judge(struct loop *l, const struct gate_trial *t, enum gate_verdict *v, struct gate_result *r,
     char **note, struct err *e);
+/* The commands of a gate as lines for who must make them pass; NULL when there is none. Caller frees. */
+char *gate_text(const json_t *verify, const json_t *areas);
 /* "the gate (make test) exited with status 2 after 3s" */
 char *gate_summary(const json_t *verify, const struct gate_result *r);
 

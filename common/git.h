@@ -89,6 +89,8 @@ struct git_changes {
 };
 int git_changes(struct git *g, const char *from, const char *to, struct git_changes *c, struct err *e);
 void git_changes_clear(struct git_changes *c);
+/* Those of paths (from the root, no patterns) that are files in commit; strv_free. */
+int git_files(struct git *g, const char *commit, char *const *paths, char ***files, struct err *e);
 struct git_stat {
 	uint64_t files, insertions, deletions;
 };

@@ -149,3 +149,37 @@ git_changes_clear(struct git_changes *c)
 	strv_free(c->outside);
 	memset(c, 0, sizeof(*c));
 }
+
+int
+git_files(struct git *g, const char *commit, char *const *paths, char ***files, struct err *e)
+{
+	size_t n = strv_len((const char *const *)paths), count = 0;
+	const char **argv = xcalloc(n + 7, sizeof(*argv));
+	struct git_out out = {0};
+	char **found = xcalloc(1, sizeof(*found));
+	int rc = 0;
+
+	argv[0] = "--literal-pathspecs";
+	argv[1] = "ls-tree";
+	argv[2] = "-z";
+	argv[3] = "--full-tree";
+	argv[4] = commit;
+	argv[5] = "--";
+	memcpy(argv + 6, paths, n * sizeof(*argv));
+	if (n > 0)
+		rc = git_runv(g, 0, &out, e, argv, NULL, NULL, 0);
+	/* "100755 blob <oid>\t<path>", each with its NUL. */
+	for (const char *p = out.out; p != NULL && p < out.out + out.size; p += strlen(p) + 1) {
+		const char *path = strchr(p, '\t'), *kind = strstr(p, " blob ");
+
+		if (path != NULL && kind != NULL && kind < path)
+			push(&found, &count, path + 1);
+	}
+	git_out_clear(&out);
+	free(argv);
+	if (rc < 0)
+		strv_free(found);
+	else
+		*files = found;
+	return rc;
+}

@@ -194,7 +194,7 @@ try_row(struct integrate *in, struct integrate_result *r, struct err *e)
 	int rc = 1;
 
 	/* What the branch held already, when we came, was gated then. */
-	if (in->s.verify != NULL && strcmp(commit, in->tip) != 0)
+	if (strcmp(commit, in->tip) != 0)
 		rc = integrate_gate(&in->s, commit, in->known, !batch_tries_twice(&in->batch), r, e);
 	if (rc < 0)
 		return rc;

@@ -26,8 +26,11 @@ struct integrate_spec {
 	struct git *git;      /* of the repository */
 	const char *branch;   /* the parent's, short name */
 	const char *worktree; /* absolute path for the detached worktree; made when it is needed */
-	const json_t *verify; /* NULL: no gate */
-	const json_t *setup;  /* before it, in the fresh worktree; NULL: none */
+	const json_t *verify; /* NULL: no gate, but for what more() says */
+	/* *areas: commands that must pass on commit beside it (a fresh array, or NULL: none); NULL: never
+	 * any. */
+	int (*more)(void *arg, const char *commit, json_t **areas, struct err *e);
+	const json_t *setup; /* before it, in the fresh worktree; NULL: none */
 	const char *const *gate_env;
 	int64_t gate_timeout_ms, setup_timeout_ms;
 	int (*furnish)(

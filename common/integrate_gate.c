@@ -72,7 +72,7 @@ integrate_gate(const struct integrate_spec *s, const char *commit, int known, bo
     struct integrate_result *r, struct err *e)
 {
 	struct tree tree = {s, commit};
-	const struct gate_trial trial = {.verify = s->verify,
+	struct gate_trial trial = {.verify = s->verify,
 	    .setup = s->setup,
 	    .setup_timeout_ms = s->setup_timeout_ms,
 	    .dir = s->worktree,
@@ -84,18 +84,24 @@ integrate_gate(const struct integrate_spec *s, const char *commit, int known, bo
 	    .arg = &tree};
 	struct gate_result g = {0};
 	enum gate_verdict verdict;
-	int rc;
+	json_t *areas = NULL;
+	int rc = s->more == NULL ? 0 : s->more(s->arg, commit, &areas, e);
 
-	if (s->verify == NULL)
+	trial.areas = areas;
+	if (rc == 0 && s->verify == NULL && areas == NULL)
 		return 1;
-	rc = gate_judge(s->git->loop, &trial, &verdict, &g, &r->note, e);
-	if (rc < 0)
+	if (rc == 0)
+		rc = gate_judge(s->git->loop, &trial, &verdict, &g, &r->note, e);
+	if (rc < 0) {
+		json_decref(areas);
 		return rc;
+	}
 	tidy_worktree(s, commit);
 	r->gate_ms += g.duration_ms > 0 ? g.duration_ms : 1;
 	r->green = verdict == GATE_GREEN || verdict == GATE_FLAKY;
 	if (verdict == GATE_RED)
 		fill_red(s, &g, r);
 	gate_result_clear(&g);
+	json_decref(areas);
 	return verdict != GATE_RED;
 }

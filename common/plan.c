@@ -2,6 +2,7 @@
 #include "common/plan.h"
 
 #include "common/alloc.h"
+#include "common/conf_check.h"
 #include "common/json.h"
 #include "common/owns.h"
 #include "common/plan_link.h"
@@ -21,7 +22,8 @@ struct reader {
 	struct err *e;
 };
 
-static const char *const area_fields[] = {"id", "title", "goal", "owns", "depends_on", "tasks", NULL};
+static const char *const area_fields[] = {
+    "id", "title", "goal", "owns", "depends_on", "verify", "tasks", NULL};
 static const char *const task_fields[] = {"id", "title", "goal", "owns", "depends_on", "acceptance", NULL};
 
 static const char *
@@ -273,6 +275,25 @@ check_id(const struct reader *r, const char *where, const struct plan *p, size_t
 
 static int read_items(struct reader *r, struct plan *p, const json_t *array);
 
+static int
+read_verify(struct reader *r, const char *where, const json_t *object, struct plan_item *item)
+{
+	const json_t *verify = json_object_get(object, "verify");
+	char *name = xasprintf("%sverify", where);
+	int rc = verify == NULL ? 0 : conf_check_cmd(name, verify, r->e);
+
+	if (verify != NULL && rc == 0) {
+		json_t *list = json_pack("[O]", verify);
+
+		item->verify_json = json_text(list);
+		json_decref(list);
+		if (strlen(item->verify_json) > PLAN_VERIFY_MAX)
+			rc = err_set(r->e, -EINVAL, "%s: longer than %d bytes", name, PLAN_VERIFY_MAX);
+	}
+	free(name);
+	return rc;
+}
+
 /* The plan of tasks that an area may bring along: checked like an EM's own, kept as text. */
 static int
 read_area_tasks(
@@ -323,8 +344,10 @@ read_item(struct reader *r, struct plan *p, size_t i, json_t *object)
 	    (rc = check_owns(r, where, p, item)) < 0 || (rc = read_needs(object, where, item, r->e)) < 0)
 		goto out;
 	if (areas)
+		rc = read_verify(r, where, object, item);
+	if (areas && rc == 0)
 		rc = read_area_tasks(r, where, object, p, item);
-	else
+	else if (!areas)
 		rc = read_text(object, where, "acceptance", true, &item->acceptance, r->e);
 out:
 	free(where);
@@ -420,6 +443,7 @@ plan_clear(struct plan *p)
 		free(item->title);
 		free(item->goal);
 		free(item->acceptance);
+		free(item->verify_json);
 		free(item->tasks_json);
 		strv_free(item->owns);
 		strv_free(item->needs);

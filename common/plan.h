@@ -14,6 +14,7 @@
 
 #define PLAN_ITEMS_MAX 64
 #define PLAN_TITLE_MAX 200
+#define PLAN_VERIFY_MAX 4000 /* bytes of an area's verify as JSON */
 #define PLAN_BYTES_MAX (256 * 1024) /* of the JSON; PLAN_MAX of the protocol */
 #define PLAN_OWNS_BYTES_MAX                                                                                  \
 	(16 * 1024) /* all patterns of a list of items: all pairs of them are compared                       \
@@ -23,13 +24,15 @@ enum plan_level { PLAN_AREAS, PLAN_TASKS };
 
 struct plan_item {
 	char *id, *title, *goal;
-	char *acceptance; /* tasks; NULL when absent */
-	char **owns;      /* NULL-terminated */
-	char **needs;     /* depends_on: ids of the same plan without which this one fails */
-	char **after;     /* ids of items that must have ended first, however: the soft ones of depends_on;
-			     computed for tasks also those that come first in an order that respects both,
-			     whose owns overlap, and that this one does not need anyway */
-	uint64_t soft;    /* while it is read: bits of needs that are soft; 0 in a plan that is done */
+	char *acceptance;  /* tasks; NULL when absent */
+	char **owns;       /* NULL-terminated */
+	char **needs;      /* depends_on: ids of the same plan without which this one fails */
+	char **after;      /* ids of items that must have ended first, however: the soft ones of depends_on;
+			      computed for tasks also those that come first in an order that respects both,
+			      whose owns overlap, and that this one does not need anyway */
+	uint64_t soft;     /* while it is read: bits of needs that are soft; 0 in a plan that is done */
+	char *verify_json; /* areas: what must pass beside the run's gate, as a JSON array of commands (each a
+			      string or an array of strings); NULL when absent */
 	char *tasks_json; /* areas: a plan of tasks given beforehand, {"summary","tasks"}; NULL when absent */
 };
 
@@ -48,7 +51,7 @@ struct plan {
  * as it is. Faults: bad JSON (line, column), unknown field by name, wrong kind, missing or empty field, id
  * not [a-z0-9-]{1,32} or not unique, no items, over one of the bounds above, bad pattern, areas that overlap,
  * unknown, self, double or cyclic dependency. Optional are only shared, depends_on, acceptance and an area's
- * tasks. An entry of depends_on is an id, or {"id", "soft": true}.
+ * verify and tasks. An entry of depends_on is an id, or {"id", "soft": true}.
  * *p is written on success alone.
  */
 int plan_parse(struct plan *p, enum plan_level level, const char *json, size_t size,

@@ -31,7 +31,12 @@
 	    "") ",\"shared\":" SHARED ",\"" list "\":" ITEMS(item) "},\"required\":[\"summary\",\"" list     \
 								   "\"]}"
 
-static const char areas_schema[] = PLAN("areas", ITEM(COMMON, ",\"depends_on\""));
+#define VERIFY                                                                                               \
+	"{\"type\":\"array\",\"minItems\":1,\"maxItems\":64,\"items\":{\"type\":\"string\",\"minLength\":1}" \
+	"}"
+#define AREA_FIELDS COMMON ",\"verify\":" VERIFY
+
+static const char areas_schema[] = PLAN("areas", ITEM(AREA_FIELDS, ",\"depends_on\""));
 static const char tasks_schema[] = PLAN("tasks", ITEM(TASK_FIELDS, ",\"depends_on\",\"acceptance\""));
 
 const char *
@@ -62,7 +67,10 @@ add_areas_craft(struct prompt *p, const struct plan_prompt *q)
 	    "and written in the goals of both, exactly.\n"
 	    "- depends_on names the ids of areas whose finished work an area needs to begin. Use it only "
 	    "where "
-	    "that is so: what depends, waits. No circles.\n",
+	    "that is so: what depends, waits. No circles.\n"
+	    "- verify (optional) is a command, as an array of its words, that must pass in the area beside "
+	    "the project's own gate, after each of its tasks: only for a check that the project has already "
+	    "and that its gate leaves out.\n",
 	    q->parallel, q->max_items);
 }
 

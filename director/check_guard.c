@@ -1,7 +1,6 @@
 /* check_guard: what judges the work is kept from those who are judged: the gate's own files (see check.h). */
 #include "director/check.h"
 
-#include "common/alloc.h"
 #include "common/guard.h"
 #include "common/json.h"
 
@@ -20,37 +19,16 @@ is_default(json_t *list)
 	return same;
 }
 
-/* "100755 blob <oid>\t<path>", each with its NUL: folders are not listed, for a gate's folder of tests is
- * work. */
-static void
-add_files(json_t *list, const struct git_out *out)
-{
-	for (const char *p = out->out; p < out->out + out->size; p += strlen(p) + 1) {
-		const char *path = strchr(p, '\t');
-
-		if (path != NULL && strstr(p, " blob ") != NULL && strstr(p, " blob ") < path)
-			json_array_append_new(list, json_string(path + 1));
-	}
-}
-
+/* Folders are not listed: a gate's folder of tests is work. */
 static int
 add_gates_own(struct check *c, struct err *e)
 {
-	const char *argv[GUARD_MAX + 8] = {
-	    "--literal-pathspecs", "ls-tree", "-z", "--full-tree", c->base, "--"};
-	char **words = guard_candidates(c->conf.verify);
-	struct git_out out = {0};
-	size_t n = 6;
-	int rc = 0;
+	char **words = guard_candidates(c->conf.verify), **files = NULL;
+	int rc = git_files(&c->git, c->base, words, &files, e);
 
-	for (char **w = words; *w != NULL; w++)
-		argv[n++] = *w;
-	argv[n] = NULL;
-	if (words[0] != NULL)
-		rc = git_runv(&c->git, 0, &out, e, argv, NULL, NULL, 0);
-	if (rc == 0 && words[0] != NULL)
-		add_files(c->conf.protected_paths, &out);
-	git_out_clear(&out);
+	for (char **f = files; rc == 0 && *f != NULL; f++)
+		json_array_append_new(c->conf.protected_paths, json_string(*f));
+	strv_free(files);
 	strv_free(words);
 	return rc;
 }

@@ -3,7 +3,6 @@
 
 #include "common/alloc.h"
 #include "common/log.h"
-#include "proto/known_gate.h"
 #include "proto/lead.h"
 
 #include <errno.h>
@@ -114,20 +113,18 @@ static int
 finish(struct lead *ld, struct err *e)
 {
 	struct director_end end = {0};
-	struct known_gate known = {0};
 	char head[GIT_OID_HEX];
 	int rc = find_head(ld, head, e);
 
-	if (rc == 0)
-		rc = known_gate_read(ld->role, ld->role->assign->task, &known, e);
 	if (rc < 0)
 		return rc;
 	director_verdict(&ld->role->team, ld->role->cancel_asked, strcmp(head, ld->base) != 0, &end);
-	director_add_gate(&end, known.base, known.now);
+	director_add_gate(&end, ld->role->known.base, ld->role->known.now);
 	if (!end.keep && ld->branch != NULL)
 		rc = git_update_branch(&ld->role->git, ld->branch, NULL, head, e);
-	if (rc == 0)
-		rc = known_gate_forget(ld->role, e);
+	/* A retry of it begins at the base again. */
+	if (rc == 0 && !end.keep && ld->role->known.found)
+		rc = known_gate_note(ld->role, NULL, e);
 	if (rc == 0)
 		rc = tell_end(ld, head, &end, e);
 	free(end.reason);
@@ -148,7 +145,7 @@ work(struct lead *ld, char **branch, struct err *e)
 	if (rc == 0)
 		rc = lead_plan(ld, ld->base, e);
 	if (rc == ROLE_OVER) { /* whatever comes next begins with the gate again */
-		int forgotten = known_gate_forget(r, e);
+		int forgotten = r->known.found ? known_gate_note(r, NULL, e) : 0;
 
 		rc = forgotten < 0 ? forgotten : rc;
 	}

@@ -143,6 +143,8 @@ em_run(struct role *r, struct err *e)
 	if (rc == 0)
 		rc = role_open_branch(r, ld.base, e);
 	if (rc == 0)
+		rc = lead_try_base(&ld, ld.base, e);
+	if (rc == 0)
 		rc = staff(&ld, e);
 	if (rc == 0)
 		rc = lead_serve(&ld, e);

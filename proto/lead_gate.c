@@ -5,7 +5,6 @@
 #include "common/gate.h"
 #include "common/log.h"
 #include "common/text.h"
-#include "proto/known_gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -90,6 +89,7 @@ try(struct lead *ld, const char *commit, struct err *e)
 	struct role *r = ld->role;
 	struct base base = {.role = r, .commit = commit};
 	const struct gate_trial trial = {.verify = r->conf.verify,
+	    .areas = r->areas,
 	    .setup = r->conf.setup,
 	    .setup_timeout_ms = (int64_t)r->conf.setup_timeout_ms,
 	    .dir = r->worktree,
@@ -97,7 +97,7 @@ try(struct lead *ld, const char *commit, struct err *e)
 	    .timeout_ms = (int64_t)r->conf.gate_timeout_ms,
 	    .fresh = fresh,
 	    .arg = &base};
-	struct known_gate k = {.found = true};
+	struct known_gate k = {0};
 	struct gate_result g = {0};
 	enum gate_verdict v;
 	char *note = NULL;
@@ -117,9 +117,9 @@ try(struct lead *ld, const char *commit, struct err *e)
 		rc = fresh(&base, e);
 	if (rc == 0) {
 		k.base = k.now = gate_code(&g);
-		rc = known_gate_write(r, r->assign->task, &k, e);
+		rc = known_gate_note(r, &k, e);
 	}
-	if (rc == 0 && r->conf.verify != NULL)
+	if (rc == 0 && role_has_gate(r))
 		tell(r, commit, &g, note);
 	gate_result_clear(&g);
 	free(note);
@@ -130,11 +130,7 @@ int
 lead_try_base(struct lead *ld, const char *commit, struct err *e)
 {
 	struct role *r = ld->role;
-	struct known_gate k;
-	int rc;
+	bool wanted = ld->level == PLAN_AREAS ? r->conf.setup != NULL || role_has_gate(r) : r->areas != NULL;
 
-	if (r->conf.verify == NULL && r->conf.setup == NULL)
-		return 0;
-	rc = known_gate_read(r, r->assign->task, &k, e);
-	return rc < 0 || k.found ? rc : try(ld, commit, e);
+	return wanted && !r->known.own ? try(ld, commit, e) : 0;
 }

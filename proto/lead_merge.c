@@ -6,7 +6,6 @@
 #include "common/integrate.h"
 #include "common/log.h"
 #include "common/text.h"
-#include "proto/known_gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +24,6 @@ struct round {
 	struct submission *list; /* oldest first */
 	struct integrate_item *items;
 	size_t count;
-	struct known_gate known;
 };
 
 static int
@@ -113,6 +111,50 @@ furnish(void *arg, struct err *e)
 	return role_furnish_lead(m->ld->role, e);
 }
 
+/* Is the work of a plan's item part of commit? 1, 0 or -errno. */
+static int
+is_in(struct round *m, const char *key, const char *commit, struct err *e)
+{
+	struct team_child *c = team_find(&m->ld->role->team, key);
+	char *head;
+	int rc;
+
+	if (c == NULL || c->state == TEAM_INTEGRATED || c->head == NULL)
+		return c != NULL && c->state == TEAM_INTEGRATED;
+	head = xstrdup(c->head);
+	rc = git_is_ancestor(&m->ld->role->git, head, commit, e);
+	free(head);
+	return rc;
+}
+
+/* An EM has its area's; a director those of all areas whose work the commit holds: one may break another's.
+ */
+static int
+commands_of_areas(void *arg, const char *commit, json_t **areas, struct err *e)
+{
+	struct round *m = arg;
+	const struct plan *p = &m->ld->plan;
+	json_t *list = json_array();
+	int rc = 0;
+
+	json_array_extend(list, m->ld->role->areas);
+	for (size_t i = 0; rc >= 0 && i < p->count; i++) {
+		json_t *own;
+
+		if (p->items[i].verify_json == NULL || (rc = is_in(m, p->items[i].id, commit, e)) <= 0)
+			continue;
+		own = json_loads(p->items[i].verify_json, 0, NULL);
+		json_array_extend(list, own);
+		json_decref(own);
+	}
+	if (rc < 0 || json_array_size(list) == 0) {
+		json_decref(list);
+		list = NULL;
+	}
+	*areas = list;
+	return rc < 0 ? rc : 0;
+}
+
 /*
  * An answer that orchd refuses is forgiven when the child has changed under us (it was cancelled): its CHILD
  * came before the refusal. Anything else is a fault, and starting again from what orchd knows is the cure.
@@ -164,12 +206,11 @@ heed_gate(struct round *m, const struct submission *s, const struct integrate_re
 
 	if (res->note != NULL)
 		link_event(r->link, "gate", "%s merged: %s", s->task, res->note);
-	if (m->known.now == 0 || !res->green)
+	if (r->known.now == 0 || !res->green)
 		return 0;
 	link_event(r->link, "gate", "with %s merged the gate passes on %s: from here on it counts", s->task,
 	    m->ld->branch);
-	m->known.now = 0;
-	return known_gate_write(r, r->assign->task, &m->known, e);
+	return known_gate_note(r, &(struct known_gate){.base = r->known.base}, e);
 }
 
 static int
@@ -251,7 +292,8 @@ merge(struct round *m, struct err *e)
 	    .arg = m,
 	    .gate_env = (const char *const *)r->gate_env,
 	    .gate_timeout_ms = (int64_t)r->conf.gate_timeout_ms,
-	    .gate_known = m->known.now,
+	    .more = commands_of_areas,
+	    .gate_known = r->known.now,
 	};
 	struct integrate_result res;
 	struct integrate *in;
@@ -280,8 +322,6 @@ lead_merge(struct lead *ld, struct err *e)
 	collect(&m);
 	tell_doing(&m);
 	rc = check(&m, e);
-	if (rc == 0 && ld->role->conf.verify != NULL)
-		rc = known_gate_read(ld->role, ld->role->assign->task, &m.known, e);
 	if (rc == 0)
 		rc = merge(&m, e);
 	if (rc < 0 && rc != -ECANCELED)

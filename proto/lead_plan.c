@@ -4,6 +4,7 @@
 
 #include "common/alloc.h"
 #include "common/brief.h"
+#include "common/guard.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/owns.h"
@@ -229,6 +230,23 @@ lead_add(struct lead *ld, const struct msg_task_add *task, struct err *e)
 	return rc < 0 && rc != -ECANCELED ? err_prefix(e, rc, "adding task %s", task->key) : rc;
 }
 
+/* What judges an area besides is protected in it, as the run's gate is in all of them: its files in the base.
+ */
+static int
+guard_area(struct lead *ld, const struct plan_item *it, char **guarded, struct err *e)
+{
+	json_t *commands = it->verify_json == NULL ? NULL : json_loads(it->verify_json, 0, NULL);
+	char **words = guard_candidates(json_array_get(commands, 0)), **files = NULL;
+	int rc = git_files(&ld->role->git, ld->base, words, &files, e);
+
+	if (rc == 0 && files[0] != NULL)
+		*guarded = json_from_strv((const char *const *)files);
+	strv_free(files);
+	strv_free(words);
+	json_decref(commands);
+	return rc;
+}
+
 static int
 add_item(struct lead *ld, size_t index, struct err *e)
 {
@@ -237,8 +255,8 @@ add_item(struct lead *ld, size_t index, struct err *e)
 	char *owns = json_from_strv((const char *const *)all);
 	char *needs = json_from_strv((const char *const *)it->needs);
 	char *after = json_from_strv((const char *const *)it->after);
-	char *branch = xasprintf("%s%s%zu", ld->branch, ld->tag, index + 1);
-	const struct msg_task_add task = {
+	char *branch = xasprintf("%s%s%zu", ld->branch, ld->tag, index + 1), *guarded = NULL;
+	struct msg_task_add task = {
 	    .ordinal = index + 1,
 	    .key = it->id,
 	    .title = it->title,
@@ -248,15 +266,21 @@ add_item(struct lead *ld, size_t index, struct err *e)
 	    .after_json = after,
 	    .acceptance = it->acceptance,
 	    .plan_json = it->tasks_json,
+	    .verify_json = it->verify_json,
 	    .branch = branch,
 	};
-	int rc = lead_add(ld, &task, e);
+	int rc = guard_area(ld, it, &guarded, e);
+
+	task.guarded_json = guarded;
+	if (rc == 0)
+		rc = lead_add(ld, &task, e);
 
 	strv_free(all);
 	free(owns);
 	free(needs);
 	free(after);
 	free(branch);
+	free(guarded);
 	return rc;
 }
 

@@ -177,6 +177,10 @@ enum proto_who {
 	F(str, state_dir, REQ, 4096) /* worktrees and agents' homes live below it */               \
 	F(str, log_dir, REQ, 4096)   /* of this run */                                             \
 	F(str, options_json, REQ, OPTIONS_MAX)                                                     \
+	F(str, verify_json, OPT, TEXT_MAX) /* commands of the area that must pass beside the run's gate */ \
+	F(str, guarded_json, OPT, 4 * TEXT_MAX)   /* what else is protected, for the area's sake */    \
+	F(str, gate, OPT, 64)  /* how the gate stands (known_gate), by the nearest of its leads that knows */ \
+	F(bool, gate_own, OPT, 0) /* by the task itself */                                          \
 	F(bool, cancelled, OPT, 0) /* director: the run was cancelled; clean up and FINISH */      \
 	F(bool, secrets, OPT, 0)   /* SECRETS follows at once */                                   \
 	F(bool, token, OPT, 0)     /* director: the run was given a token for GitHub */                                   \
@@ -241,6 +245,8 @@ enum proto_who {
 	F(str, acceptance, OPT, GOAL_MAX)                                                          \
 	F(str, plan_json, OPT, PLAN_MAX)                                                           \
 	F(str, merge_from, OPT, REF_MAX)                                                           \
+	F(str, verify_json, OPT, TEXT_MAX) /* as ASSIGN has them */                             \
+	F(str, guarded_json, OPT, 4 * TEXT_MAX)                                                        \
 	F(str, branch, REQ, REF_MAX)
 
 /*
@@ -256,6 +262,7 @@ enum proto_who {
 	F(u64, cost_uusd, OPT, 0)                                                                  \
 	F(u64, tokens_in, OPT, 0)                                                                  \
 	F(u64, tokens_out, OPT, 0)                                                                 \
+	F(str, gate, OPT, 64) /* how the gate stands on the sender's branch */                     \
 	F(bool, merged, OPT, 0) /* merge_from has been merged: forget it */
 
 /* The sender's task is ready for its parent. */

@@ -160,11 +160,38 @@ await_secrets(struct role *r, struct err *e)
 static int
 take_guarded(struct role *r, struct err *e)
 {
-	char *text = json_text(r->conf.protected_paths);
-	int rc = json_to_strv(text, &r->guarded, e);
+	json_t *all = json_copy(r->conf.protected_paths), *more;
+	char *text;
+	int rc;
 
+	if (r->assign->guarded_json != NULL) {
+		more = json_parse("guarded", r->assign->guarded_json, strlen(r->assign->guarded_json), e);
+		json_array_extend(all, more);
+		json_decref(more);
+	}
+	text = json_text(all);
+	rc = json_to_strv(text, &r->guarded, e);
 	free(text);
+	json_decref(all);
 	return rc;
+}
+
+static int
+take_areas(struct role *r, struct err *e)
+{
+	const char *text = r->assign->verify_json;
+
+	known_gate_parse(&r->known, r->assign->gate, r->assign->gate_own);
+	if (text == NULL)
+		return 0;
+	r->areas = json_parse("verify", text, strlen(text), e);
+	return r->areas == NULL ? -EINVAL : 0;
+}
+
+bool
+role_has_gate(const struct role *r)
+{
+	return r->conf.verify != NULL || json_array_size(r->areas) > 0;
 }
 
 static void
@@ -198,6 +225,8 @@ open_role(struct role *r, struct err *e)
 		rc = json_to_strv(r->assign->owns_json, &r->owns, e);
 	if (rc == 0)
 		rc = take_guarded(r, e);
+	if (rc == 0)
+		rc = take_areas(r, e);
 	if (rc < 0)
 		return rc;
 	log_set_level((enum log_level)log_level_parse(r->conf.log));
@@ -234,6 +263,7 @@ close_role(struct role *r)
 	conf_clear(&r->conf);
 	strv_free(r->owns);
 	strv_free(r->guarded);
+	json_decref(r->areas);
 	strv_free(r->gate_env);
 	free(r->worktree);
 	fd_close(&r->port_lock);

@@ -11,6 +11,7 @@
 #include "common/git.h"
 #include "common/loop.h"
 #include "common/ptree.h"
+#include "proto/known_gate.h"
 #include "proto/link.h"
 #include "proto/messages.h"
 #include "proto/team.h"
@@ -50,6 +51,8 @@ struct role {
 	struct git git;          /* of the repository */
 	char **owns;             /* what the task may change */
 	char **guarded;          /* protected patterns: only who names a file may change it */
+	json_t *areas; /* commands that must pass beside the run's gate (an area's own); NULL: none */
+	struct known_gate known; /* how the gate stood before what is judged now */
 	char **env;              /* of agents: with the keys, where there are any */
 	char **gate_env;         /* of gates: without them */
 	char **keys;             /* variables of the API configuration; NULL: none */
@@ -73,6 +76,9 @@ struct role {
 
 /* The program, from options to exit status: 0, 1 (orchd is to try again), 2 (wrong usage). */
 int role_main(int argc, char **argv, const struct role_kind *kind);
+
+/* Is there anything that must pass before work is kept? */
+bool role_has_gate(const struct role *r);
 
 /* Waits (10 s) until orchd has told all children that exist. */
 int role_await_team(struct role *r, struct err *e);

@@ -75,6 +75,9 @@ struct peer;
 	C(text, reason)                                                                                      \
 	C(text, evidence)                                                                                    \
 	C(text, merge_from)                                                                                  \
+	C(text, gate)    /* how it stands on the lead's branch, in the lead's words */                       \
+	C(text, verify)  /* commands of an area, beside the run's gate */                                    \
+	C(text, guarded) /* what is protected for their sake */                                              \
 	C(text, saved) /* ref with work of it that no branch holds */                                        \
 	C(num, wait_until)                                                                                   \
 	C(num, created_at)                                                                                   \

@@ -142,6 +142,8 @@ on_task_add(struct request *q)
 	t->plan = xstrdup(m->plan_json);
 	t->branch = xstrdup(m->branch);
 	t->merge_from = xstrdup(m->merge_from);
+	t->verify = xstrdup(m->verify_json);
+	t->guarded = xstrdup(m->guarded_json);
 	t->state = TASK_QUEUED;
 	t->created_at = t->changed_at = clock_wall_ms();
 	rc = run_add_task(q->t->run, t, &q->err);
@@ -180,6 +182,7 @@ on_note(struct request *q)
 	}
 	note_text(&t->session, m->session);
 	note_text(&t->branch, m->branch);
+	note_text(&t->gate, m->gate);
 	if (m->merged)
 		xreplace(&t->merge_from, NULL);
 	if (m->cost_uusd > 0)
@@ -475,6 +478,7 @@ void
 route_assign(struct daemon *d, struct task *t)
 {
 	char *key = full_key(t), *logs = xasprintf("%s/logs/%s", d->repo.state, t->run->id);
+	const struct task *area = t->level < 2 ? t : t->parent, *judge = t;
 	const struct run *r = t->run;
 	unsigned count = 0;
 	struct task *c;
@@ -494,6 +498,8 @@ route_assign(struct daemon *d, struct task *t)
 		.rework = (uint64_t)t->rework,
 		.evidence = t->evidence,
 		.merge_from = t->merge_from,
+		.verify_json = area->verify,
+		.guarded_json = area->guarded,
 		.branch = t->branch,
 		.parent_branch = t->parent == NULL ? r->base_branch : t->parent->branch,
 		.base = t->base,
@@ -515,6 +521,12 @@ route_assign(struct daemon *d, struct task *t)
 		.checkout = r->checkout,
 	    }};
 
+	while (judge != NULL && judge->gate == NULL)
+		judge = judge->parent;
+	if (judge != NULL) {
+		m.assign.gate = judge->gate;
+		m.assign.gate_own = judge == t;
+	}
 	send_to_role(t, &m);
 	if (r->keys.count > 0)
 		secrets_send(t);

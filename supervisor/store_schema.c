@@ -54,6 +54,10 @@ static const char *const migrations[] = {
     "ALTER TABLE run ADD COLUMN epilogue INTEGER NOT NULL DEFAULT 0;",
     /* 7: runs may have been given a token for GitHub */
     "ALTER TABLE run ADD COLUMN tokened INTEGER NOT NULL DEFAULT 0;",
+    /* 8: how the gate stands, and what an area adds to it */
+    "ALTER TABLE task ADD COLUMN gate TEXT;"
+    "ALTER TABLE task ADD COLUMN verify TEXT;"
+    "ALTER TABLE task ADD COLUMN guarded TEXT;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

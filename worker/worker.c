@@ -9,7 +9,6 @@
 #include "common/taskid.h"
 #include "common/text.h"
 #include "proto/attempt.h"
-#include "proto/known_gate.h"
 #include "worker/judge.h"
 #include "worker/leak.h"
 #include "worker/merge.h"
@@ -149,9 +148,7 @@ make_brief(struct worker *w, bool resumed)
 	const struct msg_assign *a = r->assign;
 	char *context = brief_context(r->worktree), *prompt;
 	char *done = resumed || (a->attempt <= 1 && r->session[0] == '\0') ? NULL : done_so_far(w);
-	char *verify = json_is_string(r->conf.verify) ? xstrdup(json_string_value(r->conf.verify))
-		       : r->conf.verify == NULL       ? NULL
-						      : json_text(r->conf.verify);
+	char *verify = gate_text(r->conf.verify, r->areas);
 	const struct brief b = {
 	    .run_title = a->run_title,
 	    .title = a->title,
@@ -161,6 +158,7 @@ make_brief(struct worker *w, bool resumed)
 	    .guarded = (const char *const *)r->guarded,
 	    .branch = a->branch,
 	    .verify = verify,
+	    .red = r->known.now != 0,
 	    .context = context,
 	    .done = done,
 	    .evidence = a->rework > 0 ? a->evidence : NULL,
@@ -257,16 +255,17 @@ fresh_tree(void *arg, struct err *e)
 	return tidy(arg, e);
 }
 
-/* What the gate says of the task's commit. known: what it said of the branch that the task started from. */
+/* What the gate says of the task's commit, when one knows what it said of the branch that it started from. */
 static int
-judge_tree(struct worker *w, int known, enum gate_verdict *v, struct gate_result *res, struct err *e)
+judge_tree(struct worker *w, enum gate_verdict *v, struct gate_result *res, struct err *e)
 {
 	struct role *r = w->role;
 	const struct gate_trial trial = {.verify = r->conf.verify,
+	    .areas = r->areas,
 	    .dir = r->worktree,
 	    .env = (const char *const *)r->gate_env,
 	    .timeout_ms = (int64_t)r->conf.gate_timeout_ms,
-	    .known = known,
+	    .known = r->known.now,
 	    .fresh = fresh_tree,
 	    .arg = w};
 	char *note = NULL;
@@ -284,18 +283,14 @@ gate(struct worker *w, struct err *e)
 {
 	struct role *r = w->role;
 	struct gate_result res = {0};
-	struct known_gate known;
 	enum gate_verdict v;
-	char parent[TASKID_MAX], *what, *evidence;
-	int rc = 0;
+	char *what, *evidence;
+	int rc;
 
-	if (r->conf.verify == NULL)
+	if (!role_has_gate(r))
 		return 0;
 	link_doing(r->link, "running the gate");
-	known_gate_parent(parent, r->assign->task);
-	rc = known_gate_read(r, parent, &known, e);
-	if (rc == 0)
-		rc = judge_tree(w, known.now, &v, &res, e);
+	rc = judge_tree(w, &v, &res, e);
 	if (rc < 0)
 		return rc;
 	what = gate_summary(r->conf.verify, &res);

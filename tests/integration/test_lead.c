@@ -350,18 +350,64 @@ static void
 test_red_base_that_was_cured_counts(void **state)
 {
 	struct rolehost *f = new_em("test -e src/a.c && ! grep -q bad src/*");
-	char *blob;
 
 	(void)state;
-	testrepo_file(f->repo, "two", "256 256\n");
-	blob = testrepo_git(f->repo, NULL, "hash-object", "-w", "two", NULL);
-	testrepo_do(f->repo, NULL, "update-ref", "refs/orch/gate/25/25", blob, NULL);
-	free(blob);
+	host_set(&f->a.gate, "256 256");
 	host_set(&f->a.plan_json, TASKS);
 	f->on_request = submit_then_break;
 	assert_int_equal(host_run(f), 0);
 	assert_string_equal(f->last[MSG_REWORK]->rework.task, "25/em1/w2");
-	expect_git(f, "256 0", "cat-file", "blob", "refs/orch/gate/25/25-em1");
+	assert_string_equal(f->a.gate, "256 0");
+	host_free(f);
+}
+
+static void
+areas_clash(struct rolehost *f, const struct msg *m)
+{
+	if (m->id == MSG_TASK_ADD && strcmp(m->task_add.key, "core") == 0) {
+		assert_string_equal(m->task_add.verify_json, "[\"test ! -e docs/d\"]");
+		host_child_submits(f, &f->children[0], "src/core.c", "core\n");
+	} else if (m->id == MSG_INTEGRATED && strcmp(m->integrated.task, "25/em1") == 0) {
+		host_child_submits(f, &f->children[1], "docs/d", "docs\n");
+	} else if (m->id == MSG_REWORK) {
+		host_child_ends(f, &f->children[1], "failed", "enough");
+	}
+}
+
+/* The director asks an area's own gate again whenever another area comes in. */
+static void
+test_gates_of_areas_are_asked_of_the_whole(void **state)
+{
+	struct rolehost *f = new_director(NULL);
+
+	(void)state;
+	host_set(&f->a.plan_json, "{\"summary\":\"Two.\",\"areas\":["
+				  "{\"id\":\"core\",\"title\":\"C\",\"goal\":\"g\",\"owns\":[\"src/"
+				  "\"],\"verify\":\"test ! -e docs/d\"},"
+				  "{\"id\":\"docs\",\"title\":\"D\",\"goal\":\"g\",\"owns\":[\"docs/\"]}]}");
+	f->on_request = areas_clash;
+	assert_int_equal(host_run(f), 0);
+	assert_string_equal(last(f, MSG_REWORK)->rework.task, "25/em2");
+	assert_non_null(strstr(f->last[MSG_REWORK]->rework.reason, "the gate (test ! -e docs/d) exited"));
+	expect_git(f, "src/core.c", "diff", "--name-only", "main..cco/25-build-it");
+	host_free(f);
+}
+
+/* An area's gate that is red before its first task is tried by its EM, and is known from there on. */
+static void
+test_areas_gate_that_is_red_before(void **state)
+{
+	struct rolehost *f = new_em(NULL);
+
+	(void)state;
+	host_set(&f->a.verify_json, "[\"test -e src/b.c\"]");
+	host_set(&f->a.plan_json, TASKS);
+	f->on_request = submit_when_added;
+	assert_int_equal(host_run(f), 0);
+	assert_null(f->last[MSG_REWORK]);
+	last(f, MSG_SUBMIT);
+	assert_string_equal(f->a.gate + strlen(f->a.gate) - 2, " 0");
+	assert_true(f->a.gate_own);
 	host_free(f);
 }
 
@@ -767,6 +813,8 @@ main(void)
 	    cmocka_unit_test(test_protected_is_for_the_area_to_give),
 	    cmocka_unit_test(test_red_base_is_nobodys_fault),
 	    cmocka_unit_test(test_red_base_that_was_cured_counts),
+	    cmocka_unit_test(test_gates_of_areas_are_asked_of_the_whole),
+	    cmocka_unit_test(test_areas_gate_that_is_red_before),
 	    cmocka_unit_test(test_area_fails_when_nothing_came_of_it),
 	    cmocka_unit_test(test_area_sent_back_gets_one_more_task),
 	    cmocka_unit_test(test_em_killed_anywhere),

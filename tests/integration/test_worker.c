@@ -207,18 +207,45 @@ static void
 test_gate_that_was_red_before_does_not_judge(void **state)
 {
 	struct rolehost *f = new_worker("exit 3");
-	char *blob;
 
 	(void)state;
-	testrepo_file(f->repo, "two", "768 768\n");
-	blob = testrepo_git(f->repo, NULL, "hash-object", "-w", "two", NULL);
-	testrepo_do(f->repo, NULL, "update-ref", "refs/orch/gate/25/25", blob, NULL);
-	host_script(f, "worker-core.a", WRITE_A);
+	host_set(&f->a.gate, "768 768");
+	host_script(f, "worker-core.a", "expect_prompt It failed before your work already\n" WRITE_A);
 	assert_int_equal(host_run(f), 0);
 	last(f, MSG_SUBMIT);
 	assert_null(f->last[MSG_REWORK]);
-	free(blob);
 	host_free(f);
+}
+
+/* What an area asks for beside the run's gate, or without one. */
+static void
+test_gate_of_the_area(void **state)
+{
+	static const char *const runs_own[] = {NULL, "true"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct rolehost *f = new_worker(runs_own[i]);
+
+		host_set(&f->a.verify_json, "[[\"grep\",\"-q\",\"good\",\"src/a.c\"]]");
+		host_set(&f->a.guarded_json, "[\"src/judge\"]");
+		host_script(f, "worker-core.a.1",
+		    "expect_prompt [\"grep\",\"-q\",\"good\",\"src/a.c\"]\nwrite src/judge "
+		    "<<END\nx\nEND\n" WRITE_A);
+		host_script(f, "worker-core.a.2", "delete src/judge\nexpect_prompt src/judge\n");
+		host_script(
+		    f, "worker-core.a.3", "expect_prompt grep -q good\nwrite src/a.c <<END\ngood\nEND\n");
+		assert_int_equal(host_run(f), 0);
+		assert_string_equal(
+		    last(f, MSG_REWORK)->rework.reason, "changed what is protected: src/judge");
+		assert_int_equal(host_run(f), 0);
+		assert_non_null(
+		    strstr(last(f, MSG_REWORK)->rework.reason, "the gate (grep -q good src/a.c) exited"));
+		assert_null(f->last[MSG_SUBMIT]);
+		assert_int_equal(host_run(f), 0);
+		last(f, MSG_SUBMIT);
+		host_free(f);
+	}
 }
 
 static void
@@ -592,6 +619,7 @@ main(void)
 	    cmocka_unit_test(test_protected_path_goes_back),
 	    cmocka_unit_test(test_red_gate_goes_back_without_its_droppings),
 	    cmocka_unit_test(test_gate_that_was_red_before_does_not_judge),
+	    cmocka_unit_test(test_gate_of_the_area),
 	    cmocka_unit_test(test_agent_that_commits_and_switches_branches),
 	    cmocka_unit_test(test_bad_end_keeps_the_work_for_the_next_attempt),
 	    cmocka_unit_test(test_successor_of_a_lost_session_is_told_what_is_there),

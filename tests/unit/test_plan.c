@@ -87,9 +87,9 @@ refuses_a_bad_item(void **state)
 	areas_fault(
 	    AREAS(AREA("a", "'x'", ",'gaol':'G'")), "areas[0].gaol: unknown field (did you mean \"goal\"?)");
 	areas_fault(AREAS(AREA("a", "'x'", "") "," AREA("b", "'y'", ",'colour':'red'")),
-	    "areas[1].colour: unknown field (known: id, title, goal, owns, depends_on, tasks)");
+	    "areas[1].colour: unknown field (known: id, title, goal, owns, depends_on, verify, tasks)");
 	areas_fault(AREAS(AREA("a", "'x'", ",'acceptance':'A'")),
-	    "areas[0].acceptance: unknown field (known: id, title, goal, owns, depends_on, tasks)");
+	    "areas[0].acceptance: unknown field (known: id, title, goal, owns, depends_on, verify, tasks)");
 	tasks_fault(TASKS(AREA("a", "'x'", ",'tasks':[]")),
 	    "tasks[0].tasks: unknown field (known: id, title, goal, owns, depends_on, acceptance)");
 	areas_fault(AREAS("{'title':'T'}"), "areas[0].id: missing");
@@ -194,6 +194,9 @@ refuses_shared_and_foreign_paths(void **state)
 	    "areas[0].tasks[0].need: unknown field (known: id, title, goal, owns, depends_on, acceptance)");
 	areas_fault(
 	    AREAS(AREA("a", "'src/'", ",'tasks':{}")), "areas[0].tasks: must be an array, not an object");
+	areas_fault(AREAS(AREA("a", "'src/'", ",'verify':''")), "areas[0].verify must not be empty");
+	areas_fault(AREAS(AREA("a", "'src/'", ",'verify':7")),
+	    "areas[0].verify must be a string or an array of strings");
 }
 
 static void
@@ -205,8 +208,8 @@ reads_a_plan_of_areas(void **state)
 	(void)state;
 	assert_int_equal(parse(&p, PLAN_AREAS,
 			     AREAS(AREA("core", "'src/'",
-				 ",'depends_on':[],'tasks':[" AREA("t", "'src/x'", "") "]") "," AREA("app",
-				 "'app/','*.md'", ",'depends_on':['core']")),
+				 ",'depends_on':[],'verify':['make','core'],'tasks':[" AREA("t", "'src/x'",
+				     "") "]") "," AREA("app", "'app/','*.md'", ",'depends_on':['core']")),
 			     NULL, &e),
 	    0);
 	assert_int_equal(p.level, PLAN_AREAS);
@@ -220,6 +223,8 @@ reads_a_plan_of_areas(void **state)
 	assert_string_equal(p.items[1].needs[0], "core");
 	assert_null(p.items[1].after[0]);
 	assert_null(p.items[1].tasks_json);
+	assert_string_equal(p.items[0].verify_json, "[[\"make\",\"core\"]]");
+	assert_null(p.items[1].verify_json);
 	/* what an area brings along is a plan by itself */
 	assert_int_equal(plan_parse(&tasks, PLAN_TASKS, p.items[0].tasks_json, strlen(p.items[0].tasks_json),
 			     (const char *const *)p.items[0].owns, &e),
@@ -285,7 +290,7 @@ schemas_are_json_and_name_the_fields(void **state)
 	(void)state;
 	assert_non_null(a);
 	assert_non_null(t);
-	assert_int_equal(json_object_size(item_schema(a, "areas")), 5);
+	assert_int_equal(json_object_size(item_schema(a, "areas")), 6);
 	assert_int_equal(json_object_size(item_schema(t, "tasks")), 6);
 	assert_non_null(json_object_get(item_schema(t, "tasks"), "acceptance"));
 	assert_true(json_is_false(json_object_get(a, "additionalProperties")));

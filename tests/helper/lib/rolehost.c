@@ -106,7 +106,8 @@ host_free(struct rolehost *f)
 	const char **strings[] = {&f->a.run, &f->a.task, &f->a.key, &f->a.title, &f->a.goal, &f->a.run_title,
 	    &f->a.owns_json, &f->a.acceptance, &f->a.plan_json, &f->a.state, &f->a.evidence, &f->a.merge_from,
 	    &f->a.branch, &f->a.parent_branch, &f->a.base, &f->a.head, &f->a.session, &f->a.git_dir,
-	    &f->a.state_dir, &f->a.log_dir, &f->a.options_json};
+	    &f->a.state_dir, &f->a.log_dir, &f->a.options_json, &f->a.gate, &f->a.verify_json,
+	    &f->a.guarded_json};
 
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free((char *)*strings[i]);
@@ -276,6 +277,9 @@ on_note(struct rolehost *f, const struct msg_note *m)
 	note(&f->a.head, m->head);
 	note(&f->a.session, m->session);
 	note(&f->a.branch, m->branch);
+	note(&f->a.gate, m->gate);
+	if (m->gate != NULL)
+		f->a.gate_own = f->a.gate != NULL;
 	if (m->merged)
 		host_set(&f->a.merge_from, NULL);
 }
