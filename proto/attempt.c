@@ -157,6 +157,8 @@ run_once(struct role *r, const struct attempt *a, const char *prompt, bool resum
 	spec.silence_ms = spec.patience.silence_ms;
 	w.timer = evtimer_new(r->loop.base, on_timer, &w);
 	rc = agent_run(&r->loop, &spec, o, e);
+	/* Now: whatever is asked of orchd may take until there is room again. */
+	r->no_room = rc == 0 && o->end != AGENT_OK && role_check_room(r, &r->room) < 0;
 	if (rc == 0)
 		post_doing(&w);
 	event_free(w.timer);
@@ -224,7 +226,7 @@ attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, st
 		return rc < 0 ? rc : 0;
 	if (resume) {
 		rc = run_once(r, a, a->prompt, true, o, e);
-		if (rc < 0 || agent_end_next(o->end) != AGENT_AFRESH)
+		if (rc < 0 || r->no_room || agent_end_next(o->end) != AGENT_AFRESH)
 			goto out;
 		link_event(r->link, "session", "%s: the agent starts afresh", o->reason);
 		rc = note_usage(r, o, e);
@@ -264,6 +266,8 @@ attempt_report(struct role *r, const struct agent_outcome *o, struct err *e)
 {
 	int rc = 0;
 
+	if (r->no_room)
+		return err_set(e, -ENOSPC, "%s", r->room.msg);
 	switch (agent_end_next(o->end)) {
 	case AGENT_WAIT:
 		rc = role_wait(r, wait_until(o->until_ms), o->reason, e);

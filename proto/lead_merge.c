@@ -225,8 +225,12 @@ answer(struct round *m, const struct integrate_result *res, struct err *e)
 		if (rc == 0)
 			rc = tell_integrated(m, s, res->head, e);
 		break;
+	case INTEGRATE_RED: /* of a full disk? */
+		rc = role_check_room(m->ld->role, e);
+		if (rc == 0)
+			rc = send_back(m, s, res, e);
+		break;
 	case INTEGRATE_CONFLICT:
-	case INTEGRATE_RED:
 		rc = send_back(m, s, res, e);
 		break;
 	}

@@ -5,6 +5,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/configs.h"
+#include "common/disk.h"
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -24,6 +25,8 @@
 #define TEAM_WAIT_MS 10000
 #define SECRETS_WAIT_MS 10000
 #define LINK_FD 3
+#define ROOM_MIN_MS 500
+#define ROOM_MAX_MS 30000
 
 /* The environments of this task's agents and gates: who they work for, and no way up into orchd. */
 static void
@@ -284,6 +287,27 @@ save_work(struct role *r)
 	r->loop.stop_masked--;
 }
 
+/*
+ * A full disk is nobody's crash: to be started again and again would only use up our lives. The next look is
+ * soon, it costs a process, and whoever makes room watches.
+ */
+static int
+forgive_disk(struct role *r, int failure, struct err *e)
+{
+	int64_t pause = (int64_t)r->conf.retry_delay_ms * 2;
+	struct err ignored = {{0}};
+	char *text;
+	int rc;
+
+	if (!disk_is_blamed(failure, e->msg) && role_check_room(r, e) == 0)
+		return failure;
+	text = xasprintf("%s; this goes on by itself when there is room", e->msg);
+	pause = pause < ROOM_MIN_MS ? ROOM_MIN_MS : pause > ROOM_MAX_MS ? ROOM_MAX_MS : pause;
+	rc = role_wait(r, (uint64_t)(clock_wall_ms() + pause), text, &ignored);
+	free(text);
+	return rc == 0 ? ROLE_OVER : rc;
+}
+
 static int
 serve(const struct role_kind *kind)
 {
@@ -303,6 +327,8 @@ serve(const struct role_kind *kind)
 		log_info("serving %s, %s", r.assign->task, r.assign->state);
 		rc = kind->run(&r, &e);
 	}
+	if (rc < 0 && rc != -ECANCELED && r.assign != NULL)
+		rc = forgive_disk(&r, rc, &e);
 	if (rc == -ECANCELED)
 		save_work(&r);
 	else if (rc < 0)
@@ -422,6 +448,17 @@ role_wait(struct role *r, uint64_t until_ms, const char *reason, struct err *e)
 	rc = link_call(r->link, &m, NULL, e);
 	free(why);
 	return rc;
+}
+
+int
+role_check_room(const struct role *r, struct err *e)
+{
+	const char *paths[] = {r->assign->git_dir, r->assign->state_dir, r->assign->log_dir};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (disk_is_full(paths[i], e))
+			return -ENOSPC;
+	return 0;
 }
 
 int

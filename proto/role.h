@@ -70,6 +70,8 @@ struct role {
 
 	/* Of the agent and its session: see proto/attempt. */
 	bool agent_checked;
+	bool no_room; /* when its agent ended badly, a disk was full: room says which */
+	struct err room;
 	char session[NAME_MAX_BYTES];
 	struct usage past, spent; /* of the task: in sessions before the present one, in all */
 };
@@ -115,6 +117,11 @@ int role_rework(struct role *r, const char *task, const char *reason, const char
 /* until_ms: wall clock. The process is ended after it, and another one started then. */
 int role_wait(struct role *r, uint64_t until_ms, const char *reason, struct err *e);
 int role_attempt_failed(struct role *r, const char *reason, struct err *e);
+/*
+ * For a failure that may be the disk's and not the task's: 0, or -ENOSPC with a sentence when a disk that the
+ * role works on is full. Returned by run(), that is no failure: the task waits until there is room.
+ */
+int role_check_room(const struct role *r, struct err *e);
 
 /*
  * Where work of a task is that no branch holds; ref "": nowhere any more. text says it for the history.

@@ -295,6 +295,8 @@ gate(struct worker *w, struct err *e)
 		return rc;
 	what = gate_summary(r->conf.verify, &res);
 	rc = tidy(w, e);
+	if (rc == 0 && v == GATE_RED)
+		rc = role_check_room(r, e);
 	if (rc == 0 && v == GATE_RED) {
 		evidence = xasprintf("%s. The end of what it said:\n\n%s", what, res.output);
 		rc = send_back(w, what, evidence, e);
