@@ -365,6 +365,7 @@ answer_request(struct client *c, const struct msg *m)
 
 		if (requests[i].id != m->id)
 			continue;
+		c->asked_change |= m->id != MSG_STATUS && m->id != MSG_EVENTS && m->id != MSG_PROBE;
 		rc = requests[i].fn(c, m, &e);
 		if (rc < 0)
 			peer_error(c->peer, m->request, -rc, "%s", e.msg);

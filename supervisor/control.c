@@ -290,15 +290,49 @@ control_push(struct daemon *d, struct store_event_list *events)
 	}
 }
 
+static void
+let_go(struct client *c)
+{
+	peer_uncork(c->peer);
+	peer_cork(c->peer);
+}
+
 void
 control_uncork(struct daemon *d)
 {
 	struct client *c;
 
 	TAILQ_FOREACH (c, &d->clients, entry) {
-		peer_uncork(c->peer);
-		peer_cork(c->peer);
+		c->asked_change = false;
+		let_go(c);
 	}
+}
+
+void
+control_uncork_lookers(struct daemon *d)
+{
+	struct client *c;
+
+	TAILQ_FOREACH (c, &d->clients, entry)
+		if (!c->asked_change)
+			let_go(c);
+}
+
+void
+control_tell_trouble(struct daemon *d)
+{
+	struct info i = {0};
+	struct client *c;
+	struct run *r;
+	struct msg m;
+
+	TAILQ_FOREACH (r, &d->runs, entry) {
+		info_run(&i, d, r, &m);
+		TAILQ_FOREACH (c, &d->clients, entry)
+			if (c->watching && is_watched(c, r->id, NULL))
+				push(c, &m);
+	}
+	info_clear(&i);
 }
 
 void

@@ -25,6 +25,7 @@
 
 #define DRAIN_RETRY_MS 5
 #define COMMIT_RETRY_MS 1000
+#define TROUBLE_MAX_MS 10000
 #define OOM_LOWER 500 /* of 1000, proc(5) */
 #define OOM_MIN (-1000)
 
@@ -74,7 +75,7 @@ next_timer_ms(struct daemon *d)
 
 	if (d->draining)
 		at = earlier(at, now + DRAIN_RETRY_MS);
-	if (d->commit_failing)
+	if (d->trouble != NULL)
 		at = earlier(at, now + COMMIT_RETRY_MS);
 	at = earlier(at, notify_next(&d->notify));
 	if (d->idle_since >= 0 && !d->foreground)
@@ -210,6 +211,29 @@ uncork_roles(struct daemon *d)
 			}
 }
 
+static void
+note_trouble(struct daemon *d, const char *why)
+{
+	if (d->trouble == NULL) {
+		log_error("cannot save: %s; nothing is acknowledged until it works again", why);
+		d->trouble =
+		    xasprintf("nothing can be saved: %s; it goes on by itself when that works again", why);
+		d->trouble_since = clock_now_ms();
+		control_tell_trouble(d);
+	}
+	control_uncork_lookers(d);
+}
+
+static void
+end_trouble(struct daemon *d)
+{
+	if (d->trouble == NULL)
+		return;
+	log_info("saving works again");
+	xreplace(&d->trouble, NULL);
+	control_tell_trouble(d);
+}
+
 /* 0 when what this turn changed is durable, and watchers and parents have been told. */
 static int
 commit(struct daemon *d)
@@ -220,14 +244,10 @@ commit(struct daemon *d)
 	int rc = store_commit(d->store, &d->runs, &events, &e);
 
 	if (rc < 0) {
-		if (!d->commit_failing)
-			log_error("cannot save: %s; nothing is acknowledged until it works again", e.msg);
-		d->commit_failing = true;
+		note_trouble(d, e.msg);
 		return rc;
 	}
-	if (d->commit_failing)
-		log_info("saving works again");
-	d->commit_failing = false;
+	end_trouble(d);
 	tell_changes(d);
 	control_push(d, &events);
 	clear_changes(d);
@@ -236,6 +256,20 @@ commit(struct daemon *d)
 		store_event_free(ev);
 	}
 	return 0;
+}
+
+/* What could not be saved was not acknowledged either: an orchd that was told to leave does not wait for room
+ * for ever. */
+static bool
+may_leave(struct daemon *d)
+{
+	if (!d->stopping || spawn_any_process(d))
+		return false;
+	if (d->trouble != NULL && clock_now_ms() - d->trouble_since >= TROUBLE_MAX_MS) {
+		log_error("leaving without having saved the last changes: %s", d->trouble);
+		return true;
+	}
+	return d->trouble == NULL && !store_pending(d->store, &d->runs);
 }
 
 /* An ended run leaves memory when its last process has. */
@@ -294,13 +328,12 @@ turn(struct daemon *d)
 	} while (store_pending(d->store, &d->runs));
 	drop_ended(d);
 	note_idle(d);
-	if (d->stopping && !spawn_any_process(d) && !d->commit_failing &&
-	    !store_pending(d->store, &d->runs)) {
+	if (may_leave(d)) {
 		control_stopped(d);
 		control_uncork(d);
 		d->finished = true;
 	}
-	if (d->handover && !d->stopping && !d->commit_failing && !store_pending(d->store, &d->runs)) {
+	if (d->handover && !d->stopping && d->trouble == NULL && !store_pending(d->store, &d->runs)) {
 		log_info("making room for the orchd that is installed now");
 		control_stopped(d);
 		control_uncork(d);
@@ -447,6 +480,7 @@ daemon_clear(struct daemon *d)
 	notify_close(&d->notify);
 	log_set_redact(NULL);
 	redact_free(d->redact);
+	free(d->trouble);
 	repo_clear(&d->repo);
 	conf_clear(&d->conf);
 }

@@ -29,6 +29,7 @@ struct client {
 	char *run, *task;    /* what it watches; run NULL: whichever is active */
 	uint64_t lost;       /* updates not sent while it read too slowly */
 	bool slow;
+	bool asked_change;         /* since the last commit: its answers wait for the next */
 	uint32_t shutdown_request; /* answered when everything has ended; 0: none */
 	TAILQ_ENTRY(client) entry;
 };
@@ -52,18 +53,19 @@ struct daemon {
 
 	struct redact *redact; /* the secrets of all runs in memory; NULL: none */
 
-	bool foreground;      /* no leaving after the linger */
-	bool stopping;        /* TERM or SHUTDOWN: nothing new is started */
-	bool stop_now;        /* without grace */
-	bool finished;        /* the loop may end */
-	bool handover;        /* SHUTDOWN with keep: another program goes on in this process */
-	bool drain_marked;    /* also those that are not below us but carry our mark */
-	int64_t marked_since; /* of drain_marked */
-	bool draining;        /* orphans of dead roles are being hunted */
-	bool commit_failing;  /* said once */
-	bool is_init;         /* PID 1: strangers' orphans are not ours to kill */
-	int64_t idle_since;   /* clock_now_ms since when there is neither a run nor a client; -1 */
-	pid_t front_pid;      /* orchd run: the orchctl that shows it; 0 */
+	bool foreground;       /* no leaving after the linger */
+	bool stopping;         /* TERM or SHUTDOWN: nothing new is started */
+	bool stop_now;         /* without grace */
+	bool finished;         /* the loop may end */
+	bool handover;         /* SHUTDOWN with keep: another program goes on in this process */
+	bool drain_marked;     /* also those that are not below us but carry our mark */
+	int64_t marked_since;  /* of drain_marked */
+	bool draining;         /* orphans of dead roles are being hunted */
+	char *trouble;         /* why nothing can be saved, for people; NULL: it can */
+	int64_t trouble_since; /* clock_now_ms */
+	bool is_init;          /* PID 1: strangers' orphans are not ours to kill */
+	int64_t idle_since;    /* clock_now_ms since when there is neither a run nor a client; -1 */
+	pid_t front_pid;       /* orchd run: the orchctl that shows it; 0 */
 	int front_status;
 };
 
@@ -138,6 +140,10 @@ void control_farewell(struct daemon *d);
 void control_close(struct daemon *d);
 void control_push(struct daemon *d, struct store_event_list *events); /* to watchers, after a commit */
 void control_uncork(struct daemon *d);
+/* Nothing can be saved, or it can again: tells watchers. */
+void control_tell_trouble(struct daemon *d);
+/* While nothing can be saved: whoever only looks gets his answers all the same. */
+void control_uncork_lookers(struct daemon *d);
 void control_stopped(struct daemon *d); /* answers SHUTDOWN */
 
 /* secrets.c: the keys of runs, and what must not come out of us. */

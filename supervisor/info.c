@@ -53,6 +53,7 @@ info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg
 	run_count(r, &c);
 	i->path = xasprintf("%s/logs/%s", d->repo.state, r->id);
 	i->reason = run_state_ended(run_state(r)) ? NULL
+		    : d->trouble != NULL          ? xstrdup(d->trouble)
 		    : run_lacks_keys(r)           ? secrets_why(r)
 		    : token_is_missing(r)         ? token_why(r)
 						  : NULL;
