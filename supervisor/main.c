@@ -8,6 +8,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/sibling.h"
+#include "supervisor/front.h"
 #include "supervisor/handover.h"
 
 #include <errno.h>
@@ -161,49 +162,6 @@ go_background(int log_fd)
 	return ready[1];
 }
 
-static void
-on_front_exit(void *arg, pid_t pid, int status)
-{
-	struct daemon *d = arg;
-
-	(void)pid;
-	d->front_pid = 0;
-	d->front_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	daemon_stop(d, false, false);
-}
-
-/* orchd run: orchctl run shows the run and gives its exit code; we serve it, and stay PID 1 if we are that.
- */
-static int
-start_front(struct daemon *d, char **run_args, struct err *e)
-{
-	struct child_spec spec;
-	char *path = NULL;
-	const char **argv;
-	size_t n = 0;
-	int rc = sibling_path("orchctl", &path, e);
-
-	if (rc < 0)
-		return rc;
-	while (run_args[n] != NULL)
-		n++;
-	argv = xcalloc(n + 2, sizeof(*argv));
-	argv[0] = path;
-	for (size_t i = 0; i < n; i++)
-		argv[i + 1] = run_args[i];
-	child_spec_init(&spec);
-	spec.argv = argv;
-	spec.fd_in = 0;
-	spec.fd_out = 1;
-	spec.fd_err = 2;
-	setenv("ORCH_FRONT", "1", 1); /* it must not start or look for another orchd when we leave */
-	rc = child_spawn(&spec, &d->front_pid, NULL, e);
-	unsetenv("ORCH_FRONT");
-	free(argv);
-	free(path);
-	return rc;
-}
-
 /* The lock, and what else makes it the only one; from a predecessor that was this process as they are. */
 static int
 begin(struct daemon *d, const struct options *o, int *lock, struct err *e)
@@ -223,22 +181,6 @@ begin(struct daemon *d, const struct options *o, int *lock, struct err *e)
 	return rc;
 }
 
-static void
-watch_front(struct daemon *d)
-{
-	if (d->front_pid > 0)
-		loop_watch_child(&d->loop, d->front_pid, on_front_exit, d);
-}
-
-static void
-accept_signals(void)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* Of an orchd that could not start; without the lock nothing but the names is there. */
 static void
 give_back(struct daemon *d, int lock)
@@ -248,8 +190,42 @@ give_back(struct daemon *d, int lock)
 		fd_close(&lock);
 		return;
 	}
+	notify_close(&d->notify);
 	repo_clear(&d->repo);
 	conf_clear(&d->conf);
+}
+
+/* What is needed before the folders are made, and those. log_fd: where words go that nobody waits for. */
+static int
+prepare(struct daemon *d, const struct options *o, int *front, int *log_fd, struct err *e)
+{
+	int rc = conf_from_env(&d->conf, e);
+
+	if (rc == 0)
+		rc = repo_find(&d->repo, o->dir, NULL, e);
+	if (rc == 0 && o->run_args != NULL)
+		rc = front_start(d, o->run_args, front, e);
+	if (rc == 0)
+		rc = repo_make_dirs(&d->repo, e);
+	if (rc == 0 && o->takeover == NULL && (o->background || o->run_args != NULL)) {
+		*log_fd = open_log(&d->repo, e);
+		rc = *log_fd < 0 ? *log_fd : 0;
+	}
+	return rc;
+}
+
+/* The front, when there is one, sees its socket close and ends without a word: the reason is ours to tell. */
+static int
+refuse(struct daemon *d, int lock, int front, int ready, const struct err *e)
+{
+	if (ready >= 0)
+		(void)!write(ready, e->msg, strlen(e->msg));
+	fprintf(stderr, "orchd: %s\n", e->msg);
+	fd_close(&front);
+	if (d->front_pid > 0)
+		waitpid(d->front_pid, NULL, 0);
+	give_back(d, lock);
+	return EXIT_USAGE;
 }
 
 int
@@ -258,7 +234,7 @@ main(int argc, char **argv)
 	struct options o = {0};
 	struct daemon d;
 	struct err e = {""};
-	int lock = -1, log_fd = -1, ready = -1, rc, code;
+	int lock = -1, log_fd = -1, ready = -1, front = -1, rc, code;
 
 	memset(&d, 0, sizeof(d));
 	log_init("orchd");
@@ -268,40 +244,24 @@ main(int argc, char **argv)
 	if (notify_open(&d.notify, &e) < 0)
 		log_warn("%s; the service manager is told nothing", e.msg);
 	conf_init(&d.conf);
-	rc = conf_from_env(&d.conf, &e);
-	if (rc == 0)
-		rc = repo_find(&d.repo, o.dir, NULL, &e);
-	if (rc == 0)
-		rc = repo_make_dirs(&d.repo, &e);
-	if (rc == 0 && o.takeover == NULL && (o.background || o.run_args != NULL)) {
-		log_fd = open_log(&d.repo, &e);
-		rc = log_fd < 0 ? log_fd : 0;
+	rc = prepare(&d, &o, &front, &log_fd, &e);
+	if (rc == -ECANCELED) { /* the front has said why */
+		give_back(&d, -1);
+		return d.front_status;
 	}
-	if (rc < 0) {
-		fprintf(stderr, "orchd: %s\n", e.msg);
-		repo_clear(&d.repo);
-		conf_clear(&d.conf);
-		return EXIT_USAGE;
-	}
+	if (rc < 0)
+		return refuse(&d, -1, front, -1, &e);
 	if (o.background && o.takeover == NULL)
 		ready = go_background(log_fd);
 	d.foreground = !o.background;
 	rc = begin(&d, &o, &lock, &e);
-	/* The front has taken what it needs of the environment before that is wiped. */
-	if (rc == 0 && o.run_args != NULL) {
-		rc = start_front(&d, o.run_args, &e);
+	if (rc < 0)
+		return refuse(&d, lock, front, ready, &e);
+	if (o.run_args != NULL)
 		dup2(log_fd, 2); /* the terminal is the front's now */
-	}
-	if (rc < 0) {
-		if (ready >= 0)
-			(void)!write(ready, e.msg, strlen(e.msg));
-		fprintf(stderr, "orchd: %s\n", e.msg);
-		give_back(&d, lock);
-		return EXIT_USAGE;
-	}
-	watch_front(&d);
-	accept_signals();
+	front_watch(&d);
 	configs_wipe_environment();
+	front_go(&front);
 	if (ready >= 0)
 		(void)!write(ready, "+", 1);
 	fd_close(&ready);

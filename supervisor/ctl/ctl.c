@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #define SETTINGS_FILE "orchestrator.json"
@@ -165,11 +166,21 @@ ctl_never_ran(const struct ctl *c)
 }
 
 bool
+ctl_front_ready(void)
+{
+	int fd = atoi(getenv("ORCH_FRONT"));
+	char byte;
+
+	fd_set_cloexec(fd, true);
+	return send(fd, "?", 1, MSG_NOSIGNAL) == 1 && fd_read(fd, &byte, 1) == 1;
+}
+
+bool
 ctl_is_front(void)
 {
 	const char *front = getenv("ORCH_FRONT");
 
-	return front != NULL && strcmp(front, "1") == 0;
+	return front != NULL && front[0] != '\0';
 }
 
 int

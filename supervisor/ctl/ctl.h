@@ -40,6 +40,8 @@ int ctl_connect(struct ctl *c);
 int ctl_connect_ran(struct ctl *c);
 /* orchd run started us to show its one run: it is the only orchd there is for us. */
 bool ctl_is_front(void);
+/* The front of orchd run: everything is checked, and orchd may make its folders. False when it will not serve. */
+bool ctl_front_ready(void);
 /* True when neither a state folder nor a socket is there: nothing to ask orchd about. */
 bool ctl_never_ran(const struct ctl *c);
 

@@ -226,7 +226,7 @@ test_plan_file(void **state)
 	refused(e, "nowhere", "run", "-m", "x", "--plan", "../nowhere");
 }
 
-/* The same through orchd, which has its own folders by then. */
+/* The same through orchd, which makes its folders when there is something to do. */
 static void
 test_foreground(void **state)
 {
@@ -242,6 +242,8 @@ test_foreground(void **state)
 	assert_non_null(strstr(r.err, "empty"));
 	assert_ptr_equal(strchr(r.err, '\n'), r.err + strlen(r.err) - 1);
 	ctlrun_clear(&r);
+	assert_true(access(e->where.state, F_OK) < 0);
+	assert_true(access(e->where.worktrees, F_OK) < 0);
 	ctlrun_program(&r, e->repo, program, e->repo->top, false, unknown, NULL, NULL);
 	ctlrun_wait(&r);
 	assert_int_equal(r.status, 2);
