@@ -477,7 +477,10 @@ enum proto_who {
 
 /* target: a run id or a task id. */
 #define MSG_CANCEL_FIELDS(F) F(str, target, REQ, NAME_MAX_BYTES)
-#define MSG_RETRY_FIELDS(F) F(str, target, REQ, NAME_MAX_BYTES)
+/* KEYS with pending may have come before: the run's from here on, if it lacks its own or keyed says so. */
+#define MSG_RETRY_FIELDS(F)                                                                        \
+	F(str, target, REQ, NAME_MAX_BYTES)                                                        \
+	F(bool, keyed, OPT, 0)
 /* keyed: KEYS for it came just before, so that a run that was not stopped is no fault. */
 #define MSG_RESUME_FIELDS(F)                                                                       \
 	F(str, run, OPT, NAME_MAX_BYTES)                                                           \

@@ -28,7 +28,7 @@ answer_current_run(struct daemon *d)
 	struct run *r, *last = NULL;
 
 	TAILQ_FOREACH (r, &d->runs, entry) {
-		if (!r->stopped && run_state(r) != RUN_QUEUED && !run_state_ended(run_state(r)))
+		if (effect_is_active(r))
 			return r;
 		last = r;
 	}
@@ -246,6 +246,8 @@ on_retry(struct client *c, const struct msg *m, struct err *e)
 	}
 	if (loaded != NULL)
 		TAILQ_INSERT_TAIL(&c->d->runs, loaded, entry);
+	if (c->keys.count > 0 && (m->retry.keyed || run_lacks_keys(t->run)))
+		secrets_give(c->d, t->run, &c->keys);
 	peer_ack(c->peer, m->request, NULL);
 	return 0;
 }

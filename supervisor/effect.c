@@ -313,22 +313,23 @@ doom_one(struct daemon *d, struct run *r)
 	return true;
 }
 
-static bool
-is_active(const struct run *r)
+bool
+effect_is_active(const struct run *r)
 {
-	return !r->stopped && run_state(r) != RUN_QUEUED && !run_state_ended(run_state(r));
+	return !r->stopped && !run_lacks_keys(r) && run_state(r) != RUN_QUEUED &&
+	       !run_state_ended(run_state(r));
 }
 
-/* The oldest run that is not stopped becomes the active one when there is none. */
+/* The oldest run that can go on becomes the active one when there is none. */
 static bool
 start_queued_run(struct daemon *d)
 {
 	struct run *r, *next = NULL;
 
 	TAILQ_FOREACH (r, &d->runs, entry) {
-		if (is_active(r))
+		if (effect_is_active(r))
 			return false;
-		if (next == NULL && !r->stopped && run_state(r) == RUN_QUEUED)
+		if (next == NULL && !r->stopped && !run_lacks_keys(r) && run_state(r) == RUN_QUEUED)
 			next = r;
 	}
 	if (next == NULL)
@@ -338,13 +339,19 @@ start_queued_run(struct daemon *d)
 }
 
 void
-effect_resume_run(struct daemon *d, struct run *r)
+effect_give_way(struct daemon *d, struct run *r)
 {
 	struct run *o;
 
 	TAILQ_FOREACH (o, &d->runs, entry)
-		if (o != r && is_active(o))
+		if (o != r && effect_is_active(o))
 			effect_run_state(d, r, RUN_QUEUED, NULL);
+}
+
+void
+effect_resume_run(struct daemon *d, struct run *r)
+{
+	effect_give_way(d, r);
 	r->stopped = false;
 	store_add_event(d->store, r->id, NULL, "resume", NULL, "asked for by orchctl resume");
 	effect_mark_run(d, r);

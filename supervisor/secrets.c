@@ -69,8 +69,10 @@ secrets_give(struct daemon *d, struct run *r, struct configs *keys)
 	r->keyed = true;
 	secrets_changed(d);
 	effect_mark_run(d, r);
-	if (missing)
+	if (missing) {
 		store_add_event(d->store, r->id, NULL, "keys", NULL, "it has its keys again");
+		effect_give_way(d, r);
+	}
 	TAILQ_FOREACH (t, &r->tasks, entry) {
 		t->changed = true;
 		if (t->peer != NULL && t->unit.state == UNIT_READY)

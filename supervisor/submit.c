@@ -43,7 +43,7 @@ check(struct daemon *d, const struct msg_run_submit *m, uint64_t *ahead, struct 
 	TAILQ_FOREACH (r, &d->runs, entry) {
 		if (run_state_ended(run_state(r)))
 			continue;
-		*ahead += !r->stopped;
+		*ahead += !r->stopped && !run_lacks_keys(r);
 		if (m->issue != NULL && r->issue != NULL && strcmp(r->issue, m->issue) == 0)
 			return err_set(e, -EEXIST,
 			    "run %s works on issue %s already (state %s%s): see `orchctl status %s`, or end "
@@ -90,7 +90,7 @@ go_on_with(struct daemon *d, struct run *r, struct configs *keys, struct msg_run
 	TAILQ_FOREACH (o, &d->runs, entry) {
 		if (o == r)
 			break;
-		answer->ahead += !o->stopped && !run_state_ended(run_state(o));
+		answer->ahead += !o->stopped && !run_lacks_keys(o) && !run_state_ended(run_state(o));
 	}
 }
 

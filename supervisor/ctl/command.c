@@ -31,7 +31,7 @@ static const struct command commands[] = {
 	0, cmd_restart, NULL},
     {"cancel", "RUN|TASK", "ends a run or a task for good, keeping what is merged", 0, 1, 1, cmd_cancel,
 	NULL},
-    {"retry", "TASK", "gives a failed task a new start", 0, 1, 1, cmd_retry, NULL},
+    {"retry", "TASK", "gives a failed task a new start", ARGS_keys_file, 1, 1, cmd_retry, NULL},
     {"resume", "[RUN]", "goes on with a run that was stopped, or whose keys are gone", ARGS_keys_file, 0, 1,
 	cmd_resume, NULL},
     {"clean", "", "removes ended runs: history, logs, leftover worktrees; never a work branch", ARGS_all, 0,

@@ -166,12 +166,18 @@ static void
 test_keys_of_an_orchd_that_died(void **state)
 {
 	static const char file_text[] = "[{\"apiKey\":\"" KEY "\"}]";
+	static const char plan_text[] =
+	    "{\"summary\":\"s\",\"areas\":[{\"id\":\"x\",\"title\":\"t\",\"goal\":\"g\",\"owns\":[\"x/**\"],"
+	    "\"depends_on\":[],\"tasks\":[{\"id\":\"y\",\"title\":\"t\",\"goal\":\"g\",\"owns\":[\"x/y*\"],"
+	    "\"depends_on\":[]}]}]}";
 	struct e2e *e = *state;
-	char *file;
+	char *file, *plan = xasprintf("%s/plan.json", e->tmp);
 	struct ctlrun r;
 	json_t *run;
 	pid_t orchd;
 
+	assert_int_equal(fd_write_file(plan, plan_text, strlen(plan_text), 0600), 0);
+	e2e_work(e, "x.y", "");
 	e2e_plan(e, "director", "", "a");
 	e2e_plan(e, "em-a", "", "one two:one");
 	e2e_work(e, "a.one", "touch @/at-worker\nwait_file @/go\n");
@@ -196,6 +202,12 @@ test_keys_of_an_orchd_that_died(void **state)
 	    strstr(json_string_value(json_object_get(e2e_task(run, "m1/em1/w2"), "reason")), "--keys"));
 	json_decref(run);
 	assert_false(e2e_has_file(e, "had-two"));
+	/* It blocks nobody: a run of another kind goes by. */
+	e2e_work(e, "a.one", "");
+	assert_int_equal(e2e_ctl(e, &r, "run", "-m", "Another", "--plan", plan, NULL), 0);
+	assert_null(strstr(r.err, "queued behind"));
+	ctlrun_clear(&r);
+	e2e_assert_state(e, "m1", "running");
 
 	file = xasprintf("%s/keys.json", e->tmp);
 	assert_int_equal(fd_write_file(file, file_text, strlen(file_text), 0600), 0);
@@ -203,6 +215,32 @@ test_keys_of_an_orchd_that_died(void **state)
 	ctlrun_clear(&r);
 	e2e_await(e, "m1", "state", "complete");
 	assert_true(e2e_has_file(e, "had-two"));
+	unlink(file);
+	unlink(plan);
+	free(plan);
+	free(file);
+}
+
+/* orchctl retry brings other keys for a run that has ended. */
+static void
+test_retry_with_other_keys(void **state)
+{
+	static const char file_text[] = "[{\"apiKey\":\"sk-test-dummy-other\"}]";
+	struct e2e *e = *state;
+	char *file = xasprintf("%s/keys.json", e->tmp);
+
+	e2e_plan(e, "director", "", "a");
+	e2e_plan(e, "em-a", "", "one");
+	e2e_script(e, "worker-a.one", "error That key is not good\n");
+	e2e_begin(e, "--max-attempts", "1", NULL);
+	unsetenv("CLAUDE_CONFIGS");
+	assert_int_equal(e2e_end(e), 1);
+	assert_int_equal(fd_write_file(file, file_text, strlen(file_text), 0600), 0);
+	e2e_work(e, "a.one",
+	    "run test \"$ANTHROPIC_API_KEY\" = sk-test-dummy-other && touch $ORCH_AGENT_SCRIPTS/had-other\n");
+	e2e_ctl_ok(e, "retry", "m1", "--keys", file, NULL);
+	e2e_await(e, "m1", "state", "complete");
+	assert_true(e2e_has_file(e, "had-other"));
 	unlink(file);
 	free(file);
 }
@@ -272,6 +310,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_a_key_stays_where_it_belongs, keyed_setup, keyed_teardown),
 	    cmocka_unit_test_setup_teardown(test_keys_of_an_orchd_that_died, keyed_setup, keyed_teardown),
 	    cmocka_unit_test_setup_teardown(test_the_token_is_the_directors_alone, e2e_setup, keyed_teardown),
+	    cmocka_unit_test_setup_teardown(test_retry_with_other_keys, keyed_setup, keyed_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
