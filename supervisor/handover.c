@@ -4,6 +4,7 @@
 #include "common/alloc.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/proc.h"
 #include "common/sibling.h"
 
 #include <errno.h>
@@ -32,7 +33,9 @@ handover_parse(struct handover *h, const char *text)
 	return 0;
 }
 
-/* Strings with their NULs: R and a run, then for each of its configurations N and its name, E and a variable.
+/*
+ * Strings with their NULs: R and a run, then T and its token, and for each of its configurations N and its
+ * name, E and a variable.
  */
 static void
 put(FILE *f, char kind, const char *text)
@@ -53,8 +56,9 @@ save_keys(const struct daemon *d)
 		return fd;
 	setvbuf(f, NULL, _IONBF, 0); /* no copy of it stays in a buffer */
 	TAILQ_FOREACH (r, &d->runs, entry) {
-		if (r->keys.count > 0)
-			put(f, 'R', r->id);
+		put(f, 'R', r->id);
+		if (r->token != NULL)
+			put(f, 'T', r->token);
 		for (size_t i = 0; i < r->keys.count; i++) {
 			put(f, 'N', r->keys.v[i].name);
 			for (char **p = r->keys.v[i].env; *p != NULL; p++)
@@ -90,7 +94,7 @@ add_variable(struct configs *c, const char *pair)
 void
 handover_take_keys(struct daemon *d, int fd)
 {
-	struct configs *c = NULL;
+	struct run *r = NULL;
 	char *text = NULL;
 	size_t size = 0;
 
@@ -98,19 +102,19 @@ handover_take_keys(struct daemon *d, int fd)
 		return;
 	for (size_t at = 0; at < size; at += strlen(text + at) + 1) {
 		const char *value = text + at + 1;
-		struct run *r;
 
 		if (text[at] == '\0')
 			break;
-		if (text[at] == 'R') {
+		if (text[at] == 'R')
 			r = runs_find(&d->runs, value);
-			c = r == NULL ? NULL : &r->keys;
-		} else if (c != NULL && text[at] == 'N') {
-			add_config(c, value);
-		} else if (c != NULL && text[at] == 'E' && c->count > 0) {
-			add_variable(c, value);
-		}
+		else if (r != NULL && text[at] == 'T' && r->token == NULL)
+			r->token = xstrdup(value);
+		else if (r != NULL && text[at] == 'N')
+			add_config(&r->keys, value);
+		else if (r != NULL && text[at] == 'E' && r->keys.count > 0)
+			add_variable(&r->keys, value);
 	}
+	proc_hide_memory();
 	explicit_bzero(text, size);
 	free(text);
 	secrets_changed(d);
