@@ -273,6 +273,8 @@ start(struct running *run, struct loop *l, const struct cmd_spec *s, struct err 
 	cs.cwd = s->cwd;
 	cs.session = true;
 	cs.death_signal = SIGKILL;
+	if (s->give_fd > 0)
+		cs.fd_link = s->give_fd;
 	rc = open_ends(run, l, s, &cs, e);
 	err_fd = cs.fd_err;
 	if (s->merge_err)

@@ -26,6 +26,7 @@ struct cmd_spec {
 				    read and dropped */
 	bool merge_err; /* stderr goes where stdout goes, and the last out_max bytes are kept: for gates */
 	bool tree;      /* somebody else's program: kept as loop->trees says, below its ceilings */
+	int give_fd;    /* becomes fd 3 of the program, and of what it starts; <= 0: none */
 	int64_t timeout_ms;    /* 0: none */
 	const char *lock_path; /* held exclusively (flock) while it runs; waiting for it counts in the
 				  timeout; NULL: none */

@@ -1,0 +1,66 @@
+/*
+ * push: commits to GitHub and back, by the real git over https, from a bare repository of our own that
+ * borrows the user's objects. It has its own configuration and knows no other: a planted insteadOf, hook or
+ * credential helper has nothing to say. The token goes to git through a pipe that only its credential helper
+ * reads: it is in no URL, argument, variable or file.
+ *
+ * A branch on GitHub is never moved off work that is not in what we push.
+ */
+#ifndef ORCH_DIRECTOR_PUSH_H
+#define ORCH_DIRECTOR_PUSH_H
+
+#include "common/err.h"
+#include "common/git.h"
+#include "common/loop.h"
+
+#include <stdbool.h>
+
+enum push_outcome {
+	PUSH_DONE,
+	PUSH_FOREIGN,   /* the branch has commits that are not in ours */
+	PUSH_PROTECTED, /* a protected branch or a rule of the repository */
+	PUSH_WORKFLOW,  /* changes below .github/workflows, which this token may not push */
+	PUSH_SECRET,    /* GitHub's push protection found a secret */
+	PUSH_TOO_BIG,   /* a file over GitHub's limit */
+	PUSH_DENIED,    /* the token is wrong, over, or may not push here */
+	PUSH_MISSING,   /* no such repository, or the token may not see it */
+	PUSH_REJECTED,  /* the server refused for another reason */
+	PUSH_NETWORK,   /* it was not reached, or the connection broke: may be tried again */
+	PUSH_STOPPED,   /* a stop was asked for */
+	PUSH_BROKEN,    /* git itself failed */
+};
+
+struct push {
+	struct loop *loop;
+	struct git *git; /* of the user's repository; borrowed */
+	char *dir;       /* the bare repository; made anew by push_open, removed by push_close */
+	char *url, *ca_file, *token;
+	int64_t timeout_ms;
+};
+
+/* dir: a path of ours that nothing is at, or an earlier bare repository of ours. token is copied. 0 or
+ * -errno. */
+int push_open(struct push *p, struct git *git, const char *dir, const char *url, const char *token,
+    const char *ca_file, struct err *e);
+/* Wipes the token; a zeroed one is fine. */
+void push_close(struct push *p);
+
+/* The commit that a branch has on GitHub; "" when there is no such branch. e has a sentence with advice. */
+enum push_outcome push_remote_tip(struct push *p, const char *branch, char oid[GIT_OID_HEX], struct err *e);
+/*
+ * Makes the branch on GitHub be oid. It is made, or moved forward; with ours (a commit that we pushed there
+ * before; NULL: none) it may also be moved from exactly that one. What somebody else pushed in the meantime
+ * is PUSH_FOREIGN, also when that happens between our look and our push.
+ */
+enum push_outcome push_branch(
+    struct push *p, const char *branch, const char *oid, const char *ours, struct err *e);
+/* Deletes it if it is still at oid. PUSH_DONE also when it is gone. */
+enum push_outcome push_delete(struct push *p, const char *branch, const char *oid, struct err *e);
+/* Brings a branch of GitHub's into the user's repository as ref, whatever ref was; oid gets its commit, ""
+ * when there is no such branch. */
+enum push_outcome push_fetch(
+    struct push *p, const char *branch, const char *ref, char oid[GIT_OID_HEX], struct err *e);
+
+const char *push_outcome_name(enum push_outcome o);
+
+#endif
