@@ -3,6 +3,7 @@
 
 #include "common/alloc.h"
 #include "common/log.h"
+#include "director/publish.h"
 #include "proto/lead.h"
 
 #include <errno.h>
@@ -110,7 +111,7 @@ tell_end(struct lead *ld, const char *head, const struct director_end *end, stru
 }
 
 static int
-finish(struct lead *ld, struct err *e)
+finish(struct lead *ld, struct publish *p, struct err *e)
 {
 	struct director_end end = {0};
 	char head[GIT_OID_HEX];
@@ -125,14 +126,19 @@ finish(struct lead *ld, struct err *e)
 	/* A retry of it begins at the base again. */
 	if (rc == 0 && !end.keep && ld->role->known.found)
 		rc = known_gate_note(ld->role, NULL, e);
-	if (rc == 0)
+	/* People are told before orchd is: who is killed in between tells them again. */
+	if (rc == 0) {
+		const struct publish_end last = {ld->role->cancel_asked, end.failed, end.reason};
+
+		publish_last(p, &last);
 		rc = tell_end(ld, head, &end, e);
+	}
 	free(end.reason);
 	return rc;
 }
 
 static int
-work(struct lead *ld, char **branch, struct err *e)
+work(struct lead *ld, struct publish *p, char **branch, struct err *e)
 {
 	struct role *r = ld->role;
 	char tip[GIT_OID_HEX];
@@ -160,12 +166,12 @@ work(struct lead *ld, char **branch, struct err *e)
 		rc = lead_serve(ld, e);
 	if (rc == 0)
 		rc = tell_state(ld, "landing", e);
-	return rc == 0 ? finish(ld, e) : rc;
+	return rc == 0 ? finish(ld, p, e) : rc;
 }
 
 /* Nothing more is merged; when the last child is dead, what it left is tidied up. */
 static int
-wind_up(struct lead *ld, const char *branch, struct err *e)
+wind_up(struct lead *ld, struct publish *p, const char *branch, struct err *e)
 {
 	int rc;
 
@@ -173,7 +179,7 @@ wind_up(struct lead *ld, const char *branch, struct err *e)
 	ld->cancelled = true;
 	ld->branch = branch;
 	rc = lead_serve(ld, e);
-	return rc == 0 ? finish(ld, e) : rc;
+	return rc == 0 ? finish(ld, p, e) : rc;
 }
 
 static int
@@ -213,14 +219,17 @@ director_epilogue(struct role *r, struct err *e)
 	struct lead ld;
 	char *branch;
 	int rc = open_lead(&ld, r, &branch, e);
+	struct publish *p = rc == 0 ? publish_open(r) : NULL;
 
 	if (rc == 0) {
-		rc = wind_up(&ld, branch, &fault);
+		rc = wind_up(&ld, p, branch, &fault);
 		if (rc < 0 && rc != -ECANCELED) {
 			log_warn("%s", fault.msg);
 			rc = tell_bare_end(&ld, fault.msg, e);
+			publish_last(p, NULL);
 		}
 	}
+	publish_close(p);
 	lead_clear(&ld);
 	free(branch);
 	return rc;
@@ -232,15 +241,19 @@ director_run(struct role *r, struct err *e)
 	struct lead ld;
 	char *branch;
 	int rc = open_lead(&ld, r, &branch, e);
+	struct publish *p = rc == 0 ? publish_open(r) : NULL;
 
 	if (rc == 0)
-		rc = r->cancel_asked ? wind_up(&ld, branch, e) : work(&ld, &branch, e);
+		rc = r->cancel_asked ? wind_up(&ld, p, branch, e) : work(&ld, p, &branch, e);
 	/* A cancellation interrupts whatever is going on; from there on it is cleaning up. */
 	if (rc == -ECANCELED && r->cancel_asked && !ld.cancelled) {
 		r->loop.stop = false;
 		r->loop.stop_signal = 0;
-		rc = wind_up(&ld, branch, e);
+		rc = wind_up(&ld, p, branch, e);
 	}
+	if (rc == ROLE_OVER)
+		publish_last(p, NULL);
+	publish_close(p);
 	lead_clear(&ld);
 	free(branch);
 	return rc;

@@ -1,0 +1,45 @@
+/*
+ * publish: a run's face on GitHub: the one comment of its issue, edited in place, and the label of its state.
+ * Nothing of the run depends on it: what does not work is told once as an event, tried again later, and said
+ * in the comment when that can be written again.
+ */
+#ifndef ORCH_DIRECTOR_PUBLISH_H
+#define ORCH_DIRECTOR_PUBLISH_H
+
+#include "proto/role.h"
+
+#define PUBLISH_TICK_MS 1000
+#define PUBLISH_GAP_MS 5000      /* between two edits; it grows with their number, to ... */
+#define PUBLISH_GAP_MAX_MS 15000 /* ... which is 240 an hour; GitHub's limit is 500 */
+#define PUBLISH_BACKOFF_MS 60000 /* after a failure, doubling to ten times that */
+
+struct publish;
+
+/* NULL when the run is about no issue, or has no token. Otherwise what changes is told from now on, whenever
+ * the top level waits. Close it before r goes. */
+struct publish *publish_open(struct role *r);
+void publish_close(struct publish *p);
+
+/* How a run ends, as its director sees it. */
+struct publish_end {
+	bool cancelled, failed;
+	const char *reason; /* NULL: none */
+};
+
+/*
+ * The last words, before orchd is told that the run has ended; end NULL: orchd knows it already. Takes as
+ * long as GitHub's limits ask for, two minutes at most. p NULL: does nothing.
+ */
+void publish_last(struct publish *p, const struct publish_end *end);
+
+/* The state that orchd will give the run. Pure. */
+const char *publish_verdict(const struct msg_run_info *r, const struct publish_end *end);
+
+/* When the next edit may be, now being the time of one that was made as the n-th or failed; failures: of
+ * late. Pure. */
+int64_t publish_next(int64_t now_ms, unsigned writes, unsigned failures);
+
+/* The issue that a run id speaks of: 25 of "25" and "25-2"; 0 of "m1". Pure. */
+uint64_t publish_issue(const char *run);
+
+#endif
