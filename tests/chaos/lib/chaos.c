@@ -172,7 +172,7 @@ is_cell(const struct chaos *c, const struct chaos_change *at, unsigned nth, enum
 	char name[TASKID_MAX + 48];
 
 	snprintf(name, sizeof(name), "%s %s %u", at->task, at->state, at->nth);
-	return fault_target(f) != AT_SOCKET && (c->at == NULL || strcmp(c->at, name) == 0) &&
+	return fault_target(f) < AT_SOCKET && (c->at == NULL || strcmp(c->at, name) == 0) &&
 	       (c->only == NULL || strncmp(fault_name(f), c->only, strlen(c->only)) == 0) &&
 	       (c->share == 0 || x % c->share == 0);
 }
@@ -213,10 +213,16 @@ chaos_runs(const struct chaos *c, struct chaos_tally *t)
 	if (r == MAP_FAILED || proc_become_subreaper() < 0)
 		return t->broken = 1;
 	setrlimit(RLIMIT_CORE, &no_core);
-	if (!learn(r))
-		return t->broken = 1;
-	(c->matrix ? run_matrix : run_random)(c, t, r, begin);
-	print_tally(t, clock_now_ms() - begin);
+	snprintf(r->disk, sizeof(r->disk), "/tmp/orch-chaos-XXXXXX");
+	if (mkdtemp(r->disk) == NULL)
+		r->disk[0] = '\0';
+	if (learn(r)) {
+		(c->matrix ? run_matrix : run_random)(c, t, r, begin);
+		print_tally(t, clock_now_ms() - begin);
+	} else {
+		t->broken = 1;
+	}
+	rmdir(r->disk);
 	munmap(r, sizeof(*r));
 	return t->broken;
 }

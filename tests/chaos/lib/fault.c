@@ -11,6 +11,7 @@
 #include "tests/chaos/lib/inject.h"
 #include "tests/helper/lib/limits.h"
 #include "tests/helper/lib/test.h"
+#include "tests/helper/lib/tinydisk.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -23,7 +24,7 @@
 #define HANG_MS 2500 /* of orchd, at most: longer than three heartbeats */
 #define AGENT "orch-test-agent"
 
-enum fault_how { KILL, CRASH, HANG, TERM, EXIT0, EXIT1, GARBAGE, LIE, MUTE };
+enum fault_how { KILL, CRASH, HANG, TERM, EXIT0, EXIT1, GARBAGE, LIE, MUTE, POWER, FILL };
 
 static const struct {
 	const char *name;
@@ -230,6 +231,8 @@ signal_of(enum fault_target target, enum fault_how how)
 	case GARBAGE:
 	case LIE:
 	case MUTE:
+	case POWER:
+	case FILL:
 		break;
 	}
 	return 0;
@@ -251,9 +254,56 @@ hit_process(pid_t pid, enum fault_target target, enum fault_how how, uint64_t ra
 	case TERM:
 	case LIE:
 	case MUTE:
+	case POWER:
+	case FILL:
 		break;
 	}
 	return kill(pid, signal_of(target, how)) < 0 ? -errno : 0;
+}
+
+struct cut {
+	const char *instance;
+	pid_t orchd;
+	int sig;
+	unsigned count;
+};
+
+static bool
+cut_one(void *arg, pid_t pid)
+{
+	struct cut *c = arg;
+
+	if (pid == c->orchd || proc_has_env(pid, "ORCH_INSTANCE", c->instance))
+		c->count += kill(pid, c->sig) == 0;
+	return true;
+}
+
+/* First they are all held, so that none of them sees another one die. */
+static int
+cut_power(struct e2e *e)
+{
+	struct cut c = {.instance = e->where.instance, .orchd = e2e_pid(e, NULL), .sig = SIGSTOP};
+
+	if (!limits_is_program(c.orchd, "orchd"))
+		return -ESRCH;
+	proc_each(cut_one, &c);
+	c.sig = SIGKILL;
+	do {
+		c.count = 0;
+		proc_each(cut_one, &c);
+	} while (c.count > 0 && !e2e_is_gone(c.orchd));
+	return 0;
+}
+
+static int
+fill_disk(uint64_t random, struct fault_debts *debts)
+{
+	if (debts->disk == NULL || debts->filled)
+		return -ESRCH;
+	tinydisk_fill(debts->disk);
+	debts->filled = true;
+	debts->empty_at_ms = clock_now_ms() + (int64_t)(random % HANG_MS);
+	return 0;
 }
 
 int
@@ -266,6 +316,10 @@ fault_do(struct e2e *e, enum fault f, const char *task, uint64_t random, struct 
 	hit[0] = '\0';
 	if (target == AT_SOCKET)
 		return visit(e, how, random, debts);
+	if (target == AT_ALL)
+		return cut_power(e);
+	if (target == AT_DISK)
+		return fill_disk(random, debts);
 	pid = find_process(e, target, task, hit);
 	if (pid <= 1 || (target == AT_ORCHD && debts->stopped != 0) ||
 	    hit_process(pid, target, how, random) < 0)
@@ -280,6 +334,10 @@ fault_do(struct e2e *e, enum fault f, const char *task, uint64_t random, struct 
 void
 fault_pay(struct fault_debts *d, int64_t now_ms, bool now)
 {
+	if (d->filled && (now || now_ms >= d->empty_at_ms)) {
+		tinydisk_empty(d->disk);
+		d->filled = false;
+	}
 	if (d->stopped == 0 || (!now && now_ms < d->continue_at_ms))
 		return;
 	kill(d->stopped, SIGCONT);

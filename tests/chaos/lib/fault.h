@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum fault_target { AT_ORCHD, AT_DIRECTOR, AT_EM, AT_WORKER, AT_AGENT, AT_TOOL, AT_SOCKET };
+enum fault_target { AT_ORCHD, AT_DIRECTOR, AT_EM, AT_WORKER, AT_AGENT, AT_TOOL, AT_SOCKET, AT_ALL, AT_DISK };
 
 /*
  * F(NAME, name, target, how, weight, costs an attempt). How: KILL; CRASH dumps core, if it were allowed; HANG
@@ -58,7 +58,9 @@ enum fault_target { AT_ORCHD, AT_DIRECTOR, AT_EM, AT_WORKER, AT_AGENT, AT_TOOL, 
 	F(TOOL_EXIT1, "tool exited with 1", AT_TOOL, EXIT1, 1, false)                                        \
 	F(TOOL_GARBAGE, "tool sent garbage", AT_TOOL, GARBAGE, 1, false)                                     \
 	F(LIE, "garbage on the socket", AT_SOCKET, LIE, 3, false)                                            \
-	F(MUTE, "client that never reads", AT_SOCKET, MUTE, 2, false)
+	F(MUTE, "client that never reads", AT_SOCKET, MUTE, 2, false)                                        \
+	F(POWER, "power cut", AT_ALL, POWER, 2, false)                                                       \
+	F(DISK, "disk full for a while", AT_DISK, FILL, 2, true)
 
 enum fault {
 #define F(NAME, name, target, how, weight, costs) FAULT_##NAME,
@@ -79,6 +81,9 @@ struct fault_debts {
 	unsigned socket_count;
 	pid_t stopped; /* orchd; 0 */
 	int64_t continue_at_ms;
+	const char *disk; /* a tinydisk; NULL: there is none */
+	bool filled;
+	int64_t empty_at_ms;
 };
 
 /*
@@ -87,7 +92,7 @@ struct fault_debts {
  */
 int fault_do(
     struct e2e *e, enum fault f, const char *task, uint64_t random, struct fault_debts *debts, char *hit);
-/* Lets a stopped orchd go on when its time has come, or with now at once. */
+/* Lets a stopped orchd go on and empties the disk when their time has come, or with now at once. */
 void fault_pay(struct fault_debts *debts, int64_t now_ms, bool now);
 void fault_close_sockets(struct fault_debts *debts);
 

@@ -14,6 +14,7 @@
 #include "common/taskid.h"
 #include "tests/helper/lib/limits.h"
 #include "tests/helper/lib/test.h"
+#include "tests/helper/lib/tinydisk.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DISK_KIB (32 * 1024)
 #define RUN_MS 150000 /* for a run with everything that may go wrong in it */
 #define DELAY_MS 80   /* between a change and its fault, at most */
 #define SEEK_MS 150   /* how long somebody to hit is looked for */
@@ -271,6 +273,8 @@ do_due(struct driver *d)
 	}
 	if (d->debts.stopped != 0 && d->debts.continue_at_ms < next)
 		next = d->debts.continue_at_ms;
+	if (d->debts.filled && d->debts.empty_at_ms < next)
+		next = d->debts.empty_at_ms;
 	return next;
 }
 
@@ -372,7 +376,9 @@ check_tasks(struct driver *d)
 
 		if (strcmp(json_str(t, "state"), "integrated") != 0)
 			broken(d, "%s is %s", id, json_str(t, "state"));
-		if (attempt > 1 + (json_int_t)hits_of(d, id)->attempts || rework != 0)
+		/* A disk that is full is everybody's. */
+		if (attempt > 1 + (json_int_t)(hits_of(d, id)->attempts + d->r->done[FAULT_DISK]) ||
+		    rework != 0)
 			broken(d, "%s is charged with attempt %lld, rework %lld; %u of its agents were hit",
 			    id, (long long)attempt, (long long)rework, hits_of(d, id)->attempts);
 		check_commit(d, t, branch);
@@ -452,6 +458,7 @@ test_run(void **state)
 	d->e = *state;
 	setenv("ORCH_HEARTBEAT", "0.5", 1);
 	setenv("ORCH_STOP_GRACE", "4", 1);
+	setenv("ORCH_MIN_FREE_MB", "0", 1);
 	write_scripts(d->e, s);
 	limits_begin(&d->limits, d->e->where.instance, "m1", 5);
 	d->looking = true;
@@ -486,6 +493,10 @@ chaos_run(struct chaos_run *r)
 	char *options = xasprintf("%s%shandle_segv=0", asan == NULL ? "" : asan, asan == NULL ? "" : ":");
 
 	setenv("ASAN_OPTIONS", options, 1);
+	if (r->disk[0] != '\0' && tinydisk_possible() && tinydisk_mount(r->disk, DISK_KIB)) {
+		driver.debts.disk = r->disk;
+		setenv("TMPDIR", r->disk, 1);
+	}
 	free(options);
 	driver.r = r;
 	return cmocka_run_group_tests_name("chaos", tests, NULL, NULL);

@@ -25,6 +25,7 @@ struct chaos_run {
 	unsigned shape, percent;
 	const char *only; /* of before the fork */
 	bool exact;
+	char disk[64]; /* an empty folder for a disk of the run's own; "": none */
 	struct chaos_change at;
 	enum fault fault;
 	/* What was done. */
