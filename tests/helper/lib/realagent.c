@@ -133,6 +133,7 @@ on_event(void *arg, const struct stream_event *ev)
 	f->started += ev->kind == STREAM_STARTED;
 	f->tools += ev->kind == STREAM_TOOL;
 	f->ends += ev->kind == STREAM_TOOL_END;
+	f->retries += ev->kind == STREAM_RETRYING;
 	if ((ev->kind == STREAM_STARTED && f->stop_at_start) || (ev->kind == STREAM_TOOL && f->stop_at_tool))
 		loop_stop(&f->loop, SIGTERM);
 }
@@ -287,7 +288,7 @@ real_run(struct real *f)
 	int rc;
 
 	agent_outcome_clear(&f->o);
-	f->started = f->tools = f->ends = 0;
+	f->started = f->tools = f->ends = f->retries = 0;
 	rc = agent_run(&f->loop, &f->spec, &f->o, &f->e);
 	if (rc < 0 && rc != -ECANCELED)
 		fail_msg("agent_run: %s", f->e.msg);

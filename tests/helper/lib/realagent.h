@@ -35,7 +35,7 @@ struct real {
 	struct agent_spec spec; /* as main uses it; the test may change it */
 	struct agent_outcome o; /* of the last real_run */
 	struct err e;
-	unsigned started, tools, ends; /* events of the last real_run */
+	unsigned started, tools, ends, retries; /* events of the last real_run */
 	bool stop_at_start, stop_at_tool;
 };
 
