@@ -46,6 +46,8 @@ tell(struct exchange *ex)
 	    .why = ex->why};
 	const struct price *price;
 
+	if (ex->since_ms != 0)
+		r.waited_ms += clock_now_ms() - ex->since_ms;
 	usage_reader_end(&ex->usage, &r.usage);
 	price = prices_find(&ex->g->prices, r.usage.model[0] != '\0' ? r.usage.model : ex->model);
 	r.priced = price != NULL;
@@ -277,7 +279,7 @@ static void
 send_request(struct exchange *ex, const struct keys_pick *pick)
 {
 	const struct origin *ep = gateway_origin(ex->g, pick->key);
-	struct upstream_request r = {.method = ex->method, .idle_ms = UPSTREAM_IDLE_MS};
+	struct upstream_request r = {.method = ex->method, .idle_ms = ex->g->silence_ms};
 	char *url = xasprintf("%s%s", ep->base, ex->uri);
 
 	if (pick->from != 0)

@@ -79,6 +79,7 @@ gateway_new(struct event_base *base, const struct gateway_hooks *hooks)
 	g->keys = keys_new();
 	g->tokens = tokens_new();
 	g->upstreams = upstreams_new(base);
+	g->silence_ms = UPSTREAM_IDLE_MS;
 	g->budgets = budgets_new();
 	prices_init(&g->prices);
 	g->kick = evtimer_new(base, on_kick, g);
@@ -154,6 +155,12 @@ int
 gateway_listen(struct gateway *g, int fd)
 {
 	return evhttp_accept_socket(g->http, fd) < 0 ? -EINVAL : 0;
+}
+
+void
+gateway_set_silence(struct gateway *g, int64_t ms)
+{
+	g->silence_ms = ms;
 }
 
 void

@@ -64,6 +64,8 @@ void gateway_free(struct gateway *g);
 void gateway_take_configs(struct gateway *g, struct configs *c);
 /* Serves this listening socket; closes it in the end. 0 or -errno. */
 int gateway_listen(struct gateway *g, int fd);
+/* How long a stream may be silent, without a ping; 90 s at first. */
+void gateway_set_silence(struct gateway *g, int64_t ms);
 /* What clients' connections may take; before, the numbers above hold. */
 void gateway_set_limits(struct gateway *g, const struct conns_limits *limits);
 

@@ -27,6 +27,7 @@ struct gateway {
 	struct gateway_hooks hooks;
 	struct evhttp *http;
 	struct conns *conns;
+	int64_t silence_ms;
 	struct upstreams *upstreams;
 	struct keys *keys;
 	struct tokens *tokens;

@@ -20,6 +20,8 @@
 #define KEYS_FAMILY_MAX 64
 #define KEYS_MARKS_MAX 8   /* benched model families of one key; one more replaces the one that ends first */
 #define KEYS_WAIT_MS 30000 /* a wait that is no longer is waited here; a longer one is answered */
+#define KEYS_REACH_MS                                                                                        \
+	10000 /* the same for an endpoint to be reachable again: a dead one is said in seconds */
 #define KEYS_QUEUE_MS 120000    /* how long a request may wait for its turn at a key */
 #define KEYS_BARE_RETRY_MS 2000 /* a 429 that says nothing */
 #define KEYS_BURST_MIN_MS 1000  /* a retry-after of nothing would be no wait at all */

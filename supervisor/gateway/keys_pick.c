@@ -22,9 +22,11 @@ has_room(const struct key *key)
 
 /* Has the request not waited long enough that this wait may be added? */
 static bool
-fits(const struct keys_try *t, int64_t until_ms, int64_t now_ms)
+fits(const struct keys_try *t, const struct block *b, int64_t now_ms)
 {
-	return until_ms != INT64_MAX && t->waited_ms + (until_ms - now_ms) <= KEYS_WAIT_MS;
+	int64_t most = b->lack == KEYS_LACK_REACH ? KEYS_REACH_MS : KEYS_WAIT_MS;
+
+	return b->until_ms != INT64_MAX && t->waited_ms + (b->until_ms - now_ms) <= most;
 }
 
 static bool
@@ -112,7 +114,7 @@ nothing(const struct found *f, const struct keys_try *t, int64_t now_ms, struct 
 		snprintf(pick->why, sizeof(pick->why), "no key is configured");
 		return KEYS_ANSWER;
 	}
-	if (fits(t, f->block.until_ms, now_ms))
+	if (fits(t, &f->block, now_ms))
 		return wait_until(pick, f->block.until_ms, f->soonest->name, f->block.why);
 	pick->lack = f->block.lack;
 	pick->until_ms = f->block.until_ms == INT64_MAX ? -1 : f->block.until_ms;
@@ -169,7 +171,7 @@ pick_key(struct keys *k, struct keys_seat *seat, struct keys_try *t, const char 
 			take_seat(k, seat, own, model, now_ms, pick);
 			return go(own, t, pick);
 		}
-		if (b.burst && fits(t, b.until_ms, now_ms))
+		if (b.burst && fits(t, &b, now_ms))
 			return wait_until(pick, b.until_ms, own->name, b.why);
 	}
 	f = search(k, t, own, model, now_ms);

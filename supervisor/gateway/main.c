@@ -18,7 +18,8 @@
 static const char usage[] =
     "usage: orch-gateway --standalone --config FILE [--listen-port N] [--attempts N] [--prices FILE]\n"
     "                    [--budget CENTS] [--request-log FILE] [--request-time MS] [--connections N] "
-    "[--quiet]\n"
+    "[--silence MS]\n"
+    "                    [--quiet]\n"
     "       orch-gateway --help | --version\n"
     "\n"
     "Serves the Messages API on 127.0.0.1 with the keys of FILE (mode 0600, the JSON of CLAUDE_CONFIGS).\n"
@@ -30,7 +31,8 @@ static const char usage[] =
     "  --budget CENTS       what each attempt may spend\n"
     "  --request-log FILE   a line of JSON for each request\n"
     "  --request-time MS    how long a client may take to say a request\n"
-    "  --connections N      of clients, at one time\n";
+    "  --connections N      of clients, at one time\n"
+    "  --silence MS         how long a stream may be silent\n";
 
 struct options {
 	struct standalone_options alone;
@@ -71,6 +73,8 @@ parse_pair(struct options *o, const char *name, const char *value)
 	} else if (strcmp(name, "--budget") == 0) {
 		rc = parse_number(value, 999999, &n);
 		a->budget_nusd = n * (uint64_t)10000000;
+	} else if (strcmp(name, "--silence") == 0) {
+		rc = parse_number(value, 999999, &a->silence_ms);
 	} else if (strcmp(name, "--request-time") == 0) {
 		rc = parse_number(value, 999999, &n);
 		a->limits.request_ms = n;

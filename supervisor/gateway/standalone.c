@@ -172,6 +172,8 @@ standalone_run(struct standalone_options *o)
 	if (s.gateway == NULL)
 		fatal("cannot start");
 	gateway_set_limits(s.gateway, &o->limits);
+	if (o->silence_ms != 0)
+		gateway_set_silence(s.gateway, o->silence_ms);
 	rc = serve(&s, o);
 	gateway_free(s.gateway);
 	reqlog_close(s.log);

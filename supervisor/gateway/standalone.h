@@ -16,6 +16,7 @@ struct standalone_options {
 	const char *request_log; /* NULL: none */
 	unsigned port, attempts;
 	uint64_t budget_nusd; /* of each attempt; 0: none */
+	unsigned silence_ms;  /* of a stream; 0: as it is */
 	bool quiet;           /* no line for each request */
 	struct conns_limits limits;
 };

@@ -468,8 +468,8 @@ test_unreachable_and_back(void **state)
 	for (int i = 0; i < 10; i++) {
 		r = request(&seat, OPUS);
 		s = request(&two, OPUS);
-		assert_int_equal(pick(&r), wait <= KEYS_WAIT_MS ? KEYS_WAIT : KEYS_ANSWER);
-		if (wait > KEYS_WAIT_MS)
+		assert_int_equal(pick(&r), wait <= KEYS_REACH_MS ? KEYS_WAIT : KEYS_ANSWER);
+		if (wait > KEYS_REACH_MS)
 			assert_int_equal(r.pick.lack, KEYS_LACK_REACH);
 		assert_int_equal(r.pick.until_ms, ms + wait);
 		ms += wait;
