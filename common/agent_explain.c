@@ -107,7 +107,9 @@ advice(enum agent_end end, const struct agent_record *r)
 		return "Its endpoint may accept requests and never answer: check it, or raise "
 		       "agent_silence_s.";
 	case AGENT_CEILING:
-		return r->over.what == PTREE_OVER_MEMORY
+		return r->over.what == PTREE_OVER_TOTAL
+			   ? "Raise total_memory_mb, or let fewer agents work at once (max_agents)."
+		       : r->over.what == PTREE_OVER_MEMORY
 			   ? "Raise agent_memory_mb, or make the task, or what its tools do at once, smaller."
 			   : "Raise agent_max_processes, or look at what its tools start.";
 	case AGENT_TIMEOUT:
@@ -166,7 +168,7 @@ asked_by(const struct agent_record *r)
 static void
 say_end(FILE *f, const struct agent_record *r)
 {
-	char age[32], how[96], over[160];
+	char age[32], how[96], over[200];
 
 	child_status_text(how, sizeof(how), r->status);
 	clock_age(age, sizeof(age), r->end_ms - r->start_ms);

@@ -94,6 +94,18 @@
 	OPTION(u64, agent_max_processes, "--agent-max-processes", "ORCH_AGENT_MAX_PROCESSES",                \
 	    "agent_max_processes", 4096, 0, 4000000,                                                         \
 	    "processes that an agent or gate may have (0: no ceiling)")                                      \
+	OPTION(u64, total_memory_mb, "--total-memory", "ORCH_TOTAL_MEMORY", "total_memory_mb", 0, 0,         \
+	    100000000, "MB of memory that all agents may take together (0: no ceiling)")                     \
+	OPTION(u64, max_agents, "--max-agents", "ORCH_MAX_AGENTS", "max_agents", 0, 0, 4096,                 \
+	    "agents at work at the same time in all (0: as max_ems and max_workers_per_em allow)")           \
+	OPTION(u64, min_free_memory_mb, NULL, "ORCH_MIN_FREE_MEMORY", "min_free_memory_mb", 500, 0,          \
+	    100000000, "MB of memory that must be available before an agent is started (0: any)")            \
+	OPTION(u64, min_free_disk_mb, NULL, "ORCH_MIN_FREE_DISK", "min_free_disk_mb", 100, 0, 100000000,     \
+	    "MB that must be free on disk, at state and worktrees, before an agent is started (0: any)")     \
+	OPTION(u64, start_burst, NULL, "ORCH_START_BURST", "start_burst", 4, 0, 1000,                        \
+	    "agents that may be started at once; then one each start_interval_s (0: no limit)")              \
+	OPTION(ms, start_interval_ms, NULL, "ORCH_START_INTERVAL", "start_interval_s", 250, 0, 3600000,      \
+	    "seconds between two starts of agents, after start_burst of them")                               \
 	OPTION(str, tree, "--tree", "ORCH_TREE", "tree", "auto", 0, 0,                                       \
 	    "how agents' processes are kept together: auto, cgroup, pidns or walk")                          \
 	OPTION(ms, retry_delay_ms, "--retry-delay", "ORCH_RETRY_DELAY", "retry_delay_s", 2000, 0, 3600000,   \

@@ -220,7 +220,7 @@ char *
 gate_summary(const json_t *verify, const struct gate_result *r)
 {
 	const json_t *command = r->setup != NULL ? r->setup : r->area != NULL ? r->area : verify;
-	char *name = command_name(command), took[32], status[160], *text;
+	char *name = command_name(command), took[32], status[200], *text;
 	const char *what = r->setup != NULL ? "setup" : "gate";
 
 	clock_age(took, sizeof(took), r->duration_ms);

@@ -78,6 +78,12 @@ ptree_over_text(const struct ptree_over *o, char *buf, size_t size)
 		snprintf(buf, size,
 		    "its processes took %llu MB of memory, and the ceiling is %llu MB (agent_memory_mb)",
 		    (unsigned long long)(o->use >> 20), (unsigned long long)(o->ceiling >> 20));
+	else if (o->what == PTREE_OVER_TOTAL)
+		snprintf(buf, size,
+		    "all agents took %llu MB of memory, the ceiling is %llu MB (total_memory_mb), and this "
+		    "one took "
+		    "the most",
+		    (unsigned long long)(o->use >> 20), (unsigned long long)(o->ceiling >> 20));
 	else
 		snprintf(buf, size, "it had %llu processes, and the ceiling is %llu (agent_max_processes)",
 		    (unsigned long long)o->use, (unsigned long long)o->ceiling);
@@ -237,6 +243,8 @@ ptree_started(struct ptree *t, pid_t pid, bool *wake)
 {
 	t->pid = pid;
 	t->wake = wake;
+	if (t->plan != NULL)
+		t->plan->running = t;
 	fd_close(&t->procs_fd);
 	if (t->plan == NULL || (t->plan->limits.memory == 0 && t->plan->limits.pids == 0) || !t->loop->reaper)
 		return;
@@ -248,6 +256,16 @@ const struct ptree_over *
 ptree_is_over(const struct ptree *t)
 {
 	return t->over.what == PTREE_WITHIN ? NULL : &t->over;
+}
+
+void
+ptree_put_over(struct ptree_plan *p, const struct ptree_over *o)
+{
+	if (p->running == NULL || p->running->over.what != PTREE_WITHIN)
+		return;
+	p->running->over = *o;
+	if (p->running->wake != NULL)
+		*p->running->wake = true;
 }
 
 enum ptree_rung
@@ -286,6 +304,8 @@ ptree_end(struct ptree *t)
 
 	if (t->look != NULL)
 		evtimer_del(t->look);
+	if (t->plan != NULL && t->plan->running == t)
+		t->plan->running = NULL;
 	if (t->over.what == PTREE_WITHIN && t->plan != NULL)
 		kernel_says_over(t);
 	while (rc == 0 && kill_all(t)) {
@@ -307,6 +327,8 @@ ptree_free(struct ptree *t)
 {
 	if (t == NULL)
 		return;
+	if (t->plan != NULL && t->plan->running == t)
+		t->plan->running = NULL;
 	if (t->look != NULL)
 		event_free(t->look);
 	fd_close(&t->procs_fd);

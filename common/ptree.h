@@ -88,7 +88,8 @@ struct ptree_plan {
 	struct ptree_limits limits;
 	char *init; /* orch-init; NULL unless the rung is PTREE_PIDNS */
 	unsigned count;
-	char oom_score[16]; /* for the programs: they go before us when memory is short */
+	struct ptree *running; /* the program's that runs now; NULL: none */
+	char oom_score[16];    /* for the programs: they go before us when memory is short */
 };
 
 /* The plan of a role, from its environment and the options. why as in ptree_choose. */
@@ -97,7 +98,7 @@ void ptree_plan_clear(struct ptree_plan *p);
 
 /* What a tree did that was more than it may. */
 struct ptree_over {
-	enum { PTREE_WITHIN, PTREE_OVER_MEMORY, PTREE_OVER_PIDS } what;
+	enum { PTREE_WITHIN, PTREE_OVER_MEMORY, PTREE_OVER_PIDS, PTREE_OVER_TOTAL } what;
 	uint64_t ceiling, use; /* bytes or processes */
 };
 /* "its processes took 2100 MB of memory, more than the ceiling of 2000 MB (agent_memory_mb)". Returns buf. */
@@ -114,6 +115,9 @@ struct ptree *ptree_new(struct loop *l, struct ptree_plan *p, struct child_spec 
 /* The program runs. From now on *wake is set when it is over a ceiling (ptree_is_over). wake may be NULL. */
 void ptree_started(struct ptree *t, pid_t pid, bool *wake);
 const struct ptree_over *ptree_is_over(const struct ptree *t);
+/* Somebody else has found that the program which runs now is to be ended for this. Nothing where none runs.
+ */
+void ptree_put_over(struct ptree_plan *p, const struct ptree_over *o);
 enum ptree_rung ptree_rung_of(const struct ptree *t);
 
 /*

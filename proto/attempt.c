@@ -278,7 +278,7 @@ attempt_report(struct role *r, const struct agent_outcome *o, struct err *e)
 		break;
 	case AGENT_REPEAT:
 	case AGENT_GO_ON:
-		rc = role_attempt_failed(r, o->reason, e);
+		rc = role_attempt_failed(r, o->reason, o->end == AGENT_CEILING, e);
 		break;
 	}
 	return rc < 0 ? rc : ROLE_OVER;

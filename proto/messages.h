@@ -126,6 +126,8 @@ enum proto_who {
 	M(72, GW_HAS_KEYS, gw_has_keys, WHO_GATEWAY, WHO_ORCHD)                                    \
 	M(73, GW_HAS_TOKEN, gw_has_token, WHO_GATEWAY, WHO_ORCHD)                                  \
 	M(74, GW_KEY_KNOWN, gw_key_known, WHO_ORCHD, WHO_GATEWAY)                                  \
+	/* orchd has a role end its agent. */                                                      \
+	M(75, CEILING, ceiling, WHO_ORCHD, WHO_ROLE)                                               \
 	/* The token for GitHub: only a run's director gets it. */                                 \
 	M(80, TOKEN, token, WHO_CTL, WHO_ORCHD)                                                    \
 	M(81, ROLE_TOKEN, role_token, WHO_ORCHD, WHO_DIRECTOR)                                     \
@@ -287,7 +289,14 @@ enum proto_who {
 	F(str, merge_from, OPT, REF_MAX)
 
 /* The agent of the sender's task ended badly. orchd counts it: waiting with backoff, or failed. */
-#define MSG_ATTEMPT_FAILED_FIELDS(F) F(str, reason, REQ, TEXT_MAX)
+#define MSG_ATTEMPT_FAILED_FIELDS(F)                                                               \
+	F(str, reason, REQ, TEXT_MAX)                                                              \
+	F(bool, ceiling, OPT, 0) /* ended for what its processes took: tried once more, and not counted */
+
+/* All agents together take too much, and the receiver's the most: it ends its agent. */
+#define MSG_CEILING_FIELDS(F)                                                                      \
+	F(u64, ceiling_mb, REQ, 0)                                                                 \
+	F(u64, use_mb, REQ, 0)
 
 /* Nothing can be done until then; no attempt is used up. */
 #define MSG_WAIT_FIELDS(F)                                                                         \

@@ -134,6 +134,12 @@ on_msg(void *arg, const struct msg *m)
 		view_put(r->view, m, NULL);
 	} else if (m->id == MSG_ROLE_TOKEN) {
 		take_token(r, &m->role_token);
+	} else if (m->id == MSG_CEILING) {
+		const struct ptree_over over = {.what = PTREE_OVER_TOTAL,
+		    .ceiling = m->ceiling.ceiling_mb << 20,
+		    .use = m->ceiling.use_mb << 20};
+
+		ptree_put_over(&r->trees, &over);
 	} else if (m->id == MSG_STOP) {
 		r->cancel_asked = m->stop.cancelled;
 		if (m->stop.cancelled) /* the link stops the loop for all others */
@@ -462,10 +468,11 @@ role_check_room(const struct role *r, struct err *e)
 }
 
 int
-role_attempt_failed(struct role *r, const char *reason, struct err *e)
+role_attempt_failed(struct role *r, const char *reason, bool ceiling, struct err *e)
 {
 	char *why = words(reason, TEXT_MAX - 1);
-	const struct msg m = {.id = MSG_ATTEMPT_FAILED, .attempt_failed = {.reason = why}};
+	const struct msg m = {
+	    .id = MSG_ATTEMPT_FAILED, .attempt_failed = {.reason = why, .ceiling = ceiling}};
 	int rc;
 
 	log_warn("attempt %llu failed: %s", (unsigned long long)r->assign->attempt, why);

@@ -116,7 +116,8 @@ int role_rework(struct role *r, const char *task, const char *reason, const char
     const char *merge_from, struct err *e);
 /* until_ms: wall clock. The process is ended after it, and another one started then. */
 int role_wait(struct role *r, uint64_t until_ms, const char *reason, struct err *e);
-int role_attempt_failed(struct role *r, const char *reason, struct err *e);
+/* ceiling: its agent was ended for what it took. */
+int role_attempt_failed(struct role *r, const char *reason, bool ceiling, struct err *e);
 /*
  * For a failure that may be the disk's and not the task's: 0, or -ENOSPC with a sentence when a disk that the
  * role works on is full. Returned by run(), that is no failure: the task waits until there is room.

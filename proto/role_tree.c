@@ -251,7 +251,7 @@ report_failure(struct role *r, const struct gate_result *res, struct err *e)
 	char *why =
 	    xasprintf("the worktree could not be set up: %s (all of its output: %s). The end of it:\n%s",
 		what, path, tail);
-	int rc = role_attempt_failed(r, why, e);
+	int rc = role_attempt_failed(r, why, false, e);
 
 	free(path);
 	free(what);
@@ -323,7 +323,7 @@ refuse_copy(struct role *r, int rc, struct err *e)
 	if (rc == -EFBIG)
 		rc = role_fail(r, r->assign->task, why, e);
 	else
-		rc = role_attempt_failed(r, why, e);
+		rc = role_attempt_failed(r, why, false, e);
 	free(why);
 	return rc < 0 ? rc : ROLE_OVER;
 }

@@ -78,6 +78,7 @@ next_timer_ms(struct daemon *d)
 	if (d->trouble != NULL)
 		at = earlier(at, now + COMMIT_RETRY_MS);
 	at = earlier(at, notify_next(&d->notify));
+	at = earlier(at, hold_next(d));
 	if (d->idle_since >= 0 && !d->foreground)
 		at = earlier(at, d->idle_since + (int64_t)d->conf.linger_ms);
 	TAILQ_FOREACH (r, &d->runs, entry) {
@@ -157,9 +158,15 @@ start_ready(struct daemon *d)
 
 	if (d->stopping || d->drain_marked)
 		return;
-	TAILQ_FOREACH (r, &d->runs, entry)
-		while ((t = roster_next(&d->runs, r)) != NULL)
-			spawn_step(d, t, UNIT_EV_START, -1);
+	TAILQ_FOREACH (r, &d->runs, entry) {
+		TAILQ_FOREACH (t, &r->tasks, entry)
+			t->passed_over = false;
+		while ((t = roster_next(&d->runs, r)) != NULL) {
+			t->passed_over = hold_task(d, t); /* asked once in a turn */
+			if (!t->passed_over)
+				spawn_step(d, t, UNIT_EV_START, -1);
+		}
+	}
 }
 
 /* Whose parents and watchers are to be told. A worker's process also decides whether its EM's tree still
@@ -316,6 +323,7 @@ turn(struct daemon *d)
 	notify_tick(&d->notify, clock_now_ms());
 	do {
 		drain_step(d);
+		hold_tick(d, clock_now_ms());
 		spawn_timers(d, clock_now_ms());
 		effect_settle(d);
 		if (d->stopping)
@@ -398,7 +406,7 @@ daemon_start(struct daemon *d, int keys_fd, struct err *e)
 	TAILQ_INIT(&d->runs);
 	TAILQ_INIT(&d->clients);
 	probes_init(&d->probes);
-	d->idle_since = -1;
+	d->idle_since = d->held_until = -1;
 	d->started_at = clock_wall_ms();
 	d->is_init = getpid() == 1;
 	look_at_machine(d);

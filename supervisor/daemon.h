@@ -11,6 +11,7 @@
 #include "common/repo.h"
 #include "common/ptree.h"
 #include "proto/peer.h"
+#include "supervisor/admit.h"
 #include "supervisor/model.h"
 #include "supervisor/notify.h"
 #include "supervisor/probe.h"
@@ -50,6 +51,13 @@ struct daemon {
 	struct ptree_machine trees; /* what there is to keep agents' processes by; told to every role */
 	char oom_score[16];         /* what ours was before we lowered it: a role's; "": it is as it was */
 	struct conf conf;           /* orchd's own: heartbeat, linger, grace; from its environment */
+
+	struct admit admit;       /* agents that were started lately */
+	struct admit_facts facts; /* as read at facts_at, clock_now_ms */
+	int64_t facts_at;
+	uint64_t used_mb; /* by all agents, as of used_at; 0: nobody asks */
+	int64_t used_at;
+	int64_t held_until; /* when to ask again for those that are held; -1: none is */
 
 	struct redact *redact; /* the secrets of all runs in memory; NULL: none */
 
@@ -117,6 +125,13 @@ bool spawn_recognise(const struct task *t, pid_t pid);
 /* That role's new connection, accepted on the control socket, becomes its own. */
 void spawn_take_over(struct daemon *d, struct task *t, struct peer *p);
 bool spawn_any_process(const struct daemon *d);
+
+/* hold.c: whether there is room for one more agent. */
+/* True when t must not be started now: it is noted why, and when to ask again. */
+bool hold_task(struct daemon *d, struct task *t);
+void hold_started(struct daemon *d, const struct task *t);
+void hold_tick(struct daemon *d, int64_t now);
+int64_t hold_next(const struct daemon *d); /* clock_now_ms time, -1 */
 
 /* drain.c: what dead roles left behind. */
 void drain_start(struct daemon *d);

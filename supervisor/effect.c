@@ -70,12 +70,12 @@ enter_state(struct task *t, enum task_state s, enum task_event ev)
 		t->started_at = now;
 	if (s == TASK_SUBMITTED) {
 		t->submitted_at = now;
-		t->failures = 0;
+		t->failures = t->ceilings = 0;
 	}
 	if (s == TASK_REWORK) {
 		t->rework++;
 		t->attempt++;
-		t->failures = 0;
+		t->failures = t->ceilings = 0;
 		xreplace(&t->head, NULL);
 	}
 	if (ev == TASK_EV_ATTEMPT_FAILED) {
@@ -86,7 +86,7 @@ enter_state(struct task *t, enum task_state s, enum task_event ev)
 		}
 	}
 	if (ev == TASK_EV_RETRY || ev == TASK_EV_REOPEN) {
-		t->failures = t->rework = t->doomed = 0;
+		t->failures = t->rework = t->doomed = t->ceilings = 0;
 		if (ev == TASK_EV_RETRY) {
 			t->attempt++;
 			xreplace(&t->head, NULL);

@@ -105,12 +105,21 @@ is_slot_free(struct info *i, const struct daemon *d, const struct task *t)
 	return i->slot_free;
 }
 
+/* No room for its agent now. */
+static bool
+is_held(const struct task *t)
+{
+	return t->held != NULL && !unit_has_process(&t->unit) && !task_state_ended(task_state(t));
+}
+
 /* A queued task says what it waits for: every wait has a reason. */
 static char *
 wait_reason(struct info *i, const struct daemon *d, const struct task *t)
 {
 	const struct task *o;
 
+	if (is_held(t))
+		return xasprintf("waiting: %s", t->held);
 	if (task_state(t) != TASK_QUEUED && task_state(t) != TASK_REWORK)
 		return NULL;
 	o = task_state(t) == TASK_QUEUED ? roster_waits_for(t) : NULL;
@@ -177,8 +186,8 @@ info_task(struct info *i, const struct daemon *d, const struct task *t, struct m
 	    .unit = unit_state_name(t->unit.state),
 	    .pid = (uint64_t)t->pid,
 	    .restarts = t->unit.restarts,
-	    .doing = t->doing,
-	    .doing_at = (uint64_t)t->doing_at,
+	    .doing = is_held(t) ? i->reason : t->doing,
+	    .doing_at = is_held(t) ? 0 : (uint64_t)t->doing_at,
 	    .created_at = (uint64_t)t->created_at,
 	    .started_at = (uint64_t)t->started_at,
 	    .changed_at = (uint64_t)t->changed_at,

@@ -39,6 +39,7 @@ task_free(struct task *t)
 	strv_free(t->need_keys);
 	strv_free(t->after_keys);
 	free(t->doing);
+	free(t->held);
 	free(t);
 }
 

@@ -93,7 +93,8 @@ struct peer;
 	C(num, tokens_out)                                                                                   \
 	C(num, past_cost_uusd) /* of these, in sessions before the present one */                            \
 	C(num, past_tokens_in)                                                                               \
-	C(num, past_tokens_out)
+	C(num, past_tokens_out)                                                                              \
+	C(num, ceilings) /* agents that were ended for what they took, since it was last handed in */
 
 typedef char *column_text;
 typedef int64_t column_num;
@@ -118,6 +119,10 @@ struct task {
 	off_t log_start; /* where this process's stderr begins in its log */
 	int exit_status; /* of the last process, as waitpid gave it */
 	bool unit_dirty; /* pid and start time are to be saved or removed */
+
+	char *held;       /* why it may not be started now; NULL: it may, or nobody asked */
+	int held_why;     /* enum admit_why, with held */
+	bool passed_over; /* in this turn */
 
 	bool agent_done; /* this process has run its agent: what is left is to commit, gate and hand in */
 

@@ -82,7 +82,7 @@ may_start(const struct task *t)
 static int
 urgency(const struct task *t)
 {
-	if (t->unit.state != UNIT_NONE || t->unit.wanted)
+	if (t->unit.state != UNIT_NONE || t->unit.wanted || t->passed_over)
 		return -1;
 	switch (task_state(t)) {
 	case TASK_RUNNING:

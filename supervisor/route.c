@@ -240,7 +240,24 @@ on_rework(struct request *q)
 static int
 on_attempt_failed(struct request *q)
 {
-	return feed(q, q->t, TASK_EV_ATTEMPT_FAILED, q->m->attempt_failed.reason);
+	const struct msg_attempt_failed *m = &q->m->attempt_failed;
+	struct task *t = q->t;
+	char *reason;
+	int rc;
+
+	if (!m->ceiling || task_state(t) != TASK_RUNNING)
+		return feed(q, t, TASK_EV_ATTEMPT_FAILED, m->reason);
+	store_add_event(q->d->store, t->run->id, t->id, "ceiling", NULL, m->reason);
+	/* The first time may be bad luck, or somebody else's doing: it is tried again, and counts for
+	 * nothing. */
+	if (t->ceilings++ == 0) {
+		t->wait_until = clock_wall_ms() + (int64_t)t->run->conf.retry_delay_ms;
+		return feed(q, t, TASK_EV_WAIT, m->reason);
+	}
+	reason = xasprintf("for the second time: %.3900s", m->reason);
+	rc = feed(q, t, TASK_EV_FAIL, reason);
+	free(reason);
+	return rc;
 }
 
 static int

@@ -200,14 +200,27 @@ greet(struct daemon *d, struct task *t, int fd)
 	peer_send(t->peer, &hello, NULL);
 }
 
-/* The one function that forks a role. Without a free slot nothing happens: the unit asks again. */
+/* True when t must wait: a unit that is in its backoff asks again as soon as there may be room. */
+static bool
+must_wait(struct daemon *d, struct task *t)
+{
+	if (!roster_slot_free(&d->runs, t))
+		return true;
+	if (!hold_task(d, t))
+		return false;
+	if (t->unit.state == UNIT_BACKOFF && d->held_until >= 0 && d->held_until < t->unit.timer_ms)
+		t->unit.timer_ms = d->held_until;
+	return true;
+}
+
+/* The one function that forks a role. Without a free slot, or room, nothing happens: the unit asks again. */
 static void
 spawn_process(struct daemon *d, struct task *t)
 {
 	struct err e = {""};
 	int fd = -1, rc;
 
-	if (d->stopping || !roster_slot_free(&d->runs, t))
+	if (d->stopping || must_wait(d, t))
 		return;
 	rc = role_fork(d, t, &fd, &e);
 	if (rc < 0) {
@@ -223,6 +236,7 @@ spawn_process(struct daemon *d, struct task *t)
 		t->start_ticks = 0; /* dead already: its exit is on the way */
 	t->unit_dirty = true;
 	t->agent_done = false;
+	hold_started(d, t);
 	loop_watch_child(&d->loop, t->pid, on_child_exit, t);
 	greet(d, t, fd);
 	log_debug("%s: started %s as pid %d", t->id, task_role(t), (int)t->pid);

@@ -58,6 +58,8 @@ static const char *const migrations[] = {
     "ALTER TABLE task ADD COLUMN gate TEXT;"
     "ALTER TABLE task ADD COLUMN verify TEXT;"
     "ALTER TABLE task ADD COLUMN guarded TEXT;",
+    /* 9: agents that were ended for what they took */
+    "ALTER TABLE task ADD COLUMN ceilings INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

@@ -173,6 +173,40 @@ make_brief(struct worker *w, bool resumed)
 	return prompt;
 }
 
+/* What the worktree holds and no commit does gets a ref. False: there is nothing, or it cannot be saved,
+ * which is logged: it stays in the worktree. */
+static bool
+save_work(struct role *r, char flat[TASKID_MAX], struct err *e)
+{
+	bool saved = false;
+
+	if (access(r->worktree, F_OK) < 0)
+		return false;
+	taskid_flat(flat, r->assign->task);
+	if (git_save_wip(&r->git, r->worktree, flat, NULL, &saved, NULL, e) < 0)
+		log_warn("the uncommitted work stays in %s, not saved in git: %s", r->worktree, e->msg);
+	return saved;
+}
+
+/* Before anything else is done about an attempt that ended badly, or a process that died: whatever follows,
+ * its work is known and in git. */
+static int
+secure(struct role *r, const char *what, struct err *e)
+{
+	char flat[TASKID_MAX], *ref, *text;
+	struct err why = {{0}};
+	int rc;
+
+	if (!save_work(r, flat, &why))
+		return r->loop.stop && r->loop.stop_masked == 0 ? err_set(e, -ECANCELED, "asked to stop") : 0;
+	ref = xasprintf("refs/orch/wip/%s", flat);
+	text = xasprintf("%s: its uncommitted work is also kept in %s", what, ref);
+	rc = role_saved(r, r->assign->task, ref, text, e);
+	free(ref);
+	free(text);
+	return rc;
+}
+
 static int
 run_agent(struct worker *w, struct err *e)
 {
@@ -184,10 +218,12 @@ run_agent(struct worker *w, struct err *e)
 
 	link_doing(r->link, "starting the agent");
 	rc = attempt_run(r, &at, &o, e);
-	if (rc == 0 && o.end != AGENT_OK)
-		rc = attempt_report(r, &o, e);
-	else if (rc == 0)
+	if (rc == 0 && o.end != AGENT_OK) {
+		rc = secure(r, "its agent did not end well", e);
+		rc = rc == 0 ? attempt_report(r, &o, e) : rc;
+	} else if (rc == 0) {
 		w->summary = judge_summary(o.text);
+	}
 	if (rc == 0)
 		w->denied = xstrdup(o.denied);
 	agent_outcome_clear(&o);
@@ -333,10 +369,13 @@ int
 worker_run(struct role *r, struct err *e)
 {
 	struct worker w = {.role = r};
+	bool again = access(r->worktree, F_OK) == 0;
 	int rc = role_open_branch(r, w.base, e);
 
 	if (rc == 0)
 		rc = git_worktree_add(&r->git, r->worktree, r->assign->branch, w.base, e);
+	if (rc == 0 && again)
+		rc = secure(r, "the worker goes on", e);
 	if (rc == 0)
 		rc = work(&w, e);
 	if (rc == 0)
@@ -351,29 +390,17 @@ worker_run(struct role *r, struct err *e)
 	return rc;
 }
 
-static void
-tell_saved(struct role *r, const char *flat)
-{
-	char *ref = xasprintf("refs/orch/wip/%s", flat);
-	char *text = xasprintf("its uncommitted work is also kept in %s", ref);
-
-	role_post_saved(r, r->assign->task, ref, text);
-	free(ref);
-	free(text);
-}
-
 void
 worker_stopped(struct role *r)
 {
-	char flat[TASKID_MAX];
-	bool saved = false;
+	char flat[TASKID_MAX], *ref, *text;
 	struct err e = {{0}};
 
-	if (access(r->worktree, F_OK) < 0)
+	if (!save_work(r, flat, &e))
 		return;
-	taskid_flat(flat, r->assign->task);
-	if (git_save_wip(&r->git, r->worktree, flat, NULL, &saved, NULL, &e) < 0)
-		log_warn("the uncommitted work stays in %s, not saved in git: %s", r->worktree, e.msg);
-	else if (saved)
-		tell_saved(r, flat);
+	ref = xasprintf("refs/orch/wip/%s", flat);
+	text = xasprintf("its uncommitted work is also kept in %s", ref);
+	role_post_saved(r, r->assign->task, ref, text);
+	free(ref);
+	free(text);
 }

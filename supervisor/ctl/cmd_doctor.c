@@ -182,9 +182,16 @@ check_orchd(struct ctl *c, struct finding *f)
 static void
 check_limits(struct ctl *c, struct finding *f)
 {
-	found(f, FINDING_OK, "", "%llu EMs, %llu workers each: up to %llu agents at once",
+	unsigned long long most = c->conf.max_ems * c->conf.max_workers_per_em, all = c->conf.max_agents;
+
+	found(f, FINDING_OK, "",
+	    "%llu EMs, %llu workers each: up to %llu agents at once; one starts with %llu MB of memory and "
+	    "%llu "
+	    "MB of disk free; ceilings: %llu MB each, %llu MB all, %llu processes each (0: none)",
 	    (unsigned long long)c->conf.max_ems, (unsigned long long)c->conf.max_workers_per_em,
-	    (unsigned long long)(c->conf.max_ems * c->conf.max_workers_per_em));
+	    all > 0 && all < most ? all : most, (unsigned long long)c->conf.min_free_memory_mb,
+	    (unsigned long long)c->conf.min_free_disk_mb, (unsigned long long)c->conf.agent_memory_mb,
+	    (unsigned long long)c->conf.total_memory_mb, (unsigned long long)c->conf.agent_max_processes);
 }
 
 static void
