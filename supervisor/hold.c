@@ -20,7 +20,8 @@
 static bool
 is_agent(const struct task *t)
 {
-	return t->level == 0 ? t->plan == NULL && !t->run->cancelled : task_needs_agent(t);
+	return t->level == 0 ? t->plan == NULL && !t->run->cancelled && !t->run->epilogue
+			     : task_needs_agent(t);
 }
 
 static struct admit_rules
