@@ -335,7 +335,9 @@ static int
 perform(struct github *gh, struct call *c, struct err *e)
 {
 	bool write = strcmp(c->method, "GET") != 0;
-	struct github_retry retry = {.repeatable = strcmp(c->method, "POST") != 0};
+	/* A PUT merges: whoever lost its answer looks before it is sent again, as with a POST. */
+	struct github_retry retry = {
+	    .repeatable = strcmp(c->method, "POST") != 0 && strcmp(c->method, "PUT") != 0};
 	struct github_decision d = {0};
 	struct github_answer a;
 	int rc;

@@ -270,26 +270,25 @@ github_pull_merge(struct github *gh, uint64_t number, const char *oid, const cha
 
 	for (unsigned i = 0; i < MERGE_TRIES; i++) {
 		struct err why = {""};
+		enum github_kind kind;
 
 		rc = github_send(gh, what, "PUT", path,
 		    json_pack("{s:s,s:s}", "sha", oid, "merge_method", method), NULL, &why);
 		err_set(e, rc, "%s", why.msg);
 		if (rc == 0 || rc == -ECANCELED || rc == -EAGAIN)
 			break;
-		if (github_kind(gh) == GITHUB_BROKEN || rc == -ENOTSUP || rc == -ESTALE) {
-			enum github_kind kind = github_kind(gh);
-
-			if (is_merged(gh, number)) {
-				rc = 0;
-				break;
-			}
-			github_set_kind(gh, kind);
+		kind = github_kind(gh);
+		if (is_merged(gh, number)) { /* the answer was lost, or another one's was */
+			rc = 0;
+			break;
 		}
+		github_set_kind(gh, kind);
 		if (rc == -ENOTSUP && strcasestr(why.msg, "merge queue") != NULL)
 			err_set(e, rc,
 			    "%s: only the merge queue may merge here: add it to the queue on GitHub",
 			    why.msg);
-		if (rc != -ENOTSUP || strcasestr(why.msg, "base branch was modified") == NULL)
+		if (rc != -EINPROGRESS &&
+		    (rc != -ENOTSUP || strcasestr(why.msg, "base branch was modified") == NULL))
 			break;
 		if (i + 1 < MERGE_TRIES && github_sleep(gh, 1000 << i, e) < 0) {
 			rc = -ECANCELED;

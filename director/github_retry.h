@@ -53,7 +53,7 @@ struct github_answer {
 
 /* Of one request. */
 struct github_retry {
-	bool repeatable; /* any method but POST */
+	bool repeatable; /* any method but POST and PUT */
 	unsigned faults, limits;
 };
 
