@@ -1,0 +1,25 @@
+/* push_role: see push_role.h. */
+#include "director/push_role.h"
+
+#include "common/alloc.h"
+#include "director/github_name.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int
+push_open_role(struct push *p, struct role *r, struct err *e)
+{
+	const struct github_name n = {.owner = r->conf.repo_owner, .repo = r->conf.repo_name};
+	char *url, *dir;
+	int rc;
+
+	if (r->token == NULL || n.owner == NULL || n.repo == NULL || r->conf.github_api_url == NULL)
+		return err_set(e, -ENOENT, "the run has no token for GitHub, or no repository there");
+	url = github_git_url(&n, r->conf.github_api_url, r->conf.github_server_url);
+	dir = xasprintf("%s/push-%s.git", r->assign->state_dir, r->assign->run);
+	rc = push_open(p, &r->git, dir, url, r->token, r->conf.github_ca, e);
+	free(url);
+	free(dir);
+	return rc;
+}
