@@ -25,7 +25,7 @@ task_of_pid(const struct daemon *d, pid_t pid)
 
 	TAILQ_FOREACH (r, &d->runs, entry)
 		TAILQ_FOREACH (t, &r->tasks, entry)
-			if (t->pid == pid && unit_has_process(&t->unit))
+			if (t->process.pid == pid && unit_has_process(&t->unit))
 				return t;
 	return NULL;
 }

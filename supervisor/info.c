@@ -184,7 +184,7 @@ info_task(struct info *i, const struct daemon *d, const struct task *t, struct m
 	    .head = t->head,
 	    .session = t->session,
 	    .unit = unit_state_name(t->unit.state),
-	    .pid = (uint64_t)t->pid,
+	    .pid = (uint64_t)t->process.pid,
 	    .restarts = t->unit.restarts,
 	    .doing = is_held(t) ? i->reason : t->doing,
 	    .doing_at = is_held(t) ? 0 : (uint64_t)t->doing_at,

@@ -75,7 +75,7 @@ task_new(void)
 	struct task *t = xcalloc(1, sizeof(*t));
 
 	unit_init(&t->unit);
-	t->pidfd = -1;
+	process_init(&t->process);
 	t->attempt = 1;
 	return t;
 }

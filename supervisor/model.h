@@ -9,6 +9,7 @@
 #include "common/configs.h"
 #include "common/taskid.h"
 #include "supervisor/budget.h"
+#include "supervisor/process.h"
 #include "supervisor/state.h"
 #include "supervisor/unit.h"
 
@@ -18,7 +19,6 @@
 #include <sys/types.h>
 
 struct daemon;
-struct event;
 struct peer;
 
 /* C(kind, column): text is char * (NULL allowed), num is int64_t. Times are wall-clock ms, 0: not yet. */
@@ -111,11 +111,8 @@ struct task {
 
 	/* Its process. */
 	struct unit unit;
-	struct peer *peer;    /* NULL: not connected */
-	pid_t pid;            /* 0: none */
-	uint64_t start_ticks; /* with pid: who it is */
-	int pidfd;            /* of an adopted process, which is no child of ours; -1 */
-	struct event *pidfd_ev;
+	struct peer *peer; /* NULL: not connected */
+	struct process process;
 	off_t log_start; /* where this process's stderr begins in its log */
 	int exit_status; /* of the last process, as waitpid gave it */
 	bool unit_dirty; /* pid and start time are to be saved or removed */

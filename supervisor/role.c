@@ -115,7 +115,7 @@ role_last_words(struct daemon *d, const struct task *t)
 }
 
 int
-role_fork(struct daemon *d, struct task *t, int *fd, struct err *e)
+role_fork(struct daemon *d, struct task *t, pid_t *pid, int *fd, struct err *e)
 {
 	static const char *const programs[] = {"orch-director", "orch-em", "orch-worker"};
 	const char *argv[3] = {programs[t->level], t->level == 0 && t->run->epilogue ? "--epilogue" : NULL};
@@ -139,7 +139,7 @@ role_fork(struct daemon *d, struct task *t, int *fd, struct err *e)
 	spec.fd_out = spec.fd_err = log_fd;
 	spec.fd_link = sv[1];
 	spec.oom_score = d->oom_score[0] != '\0' ? d->oom_score : NULL;
-	rc = child_spawn(&spec, &t->pid, NULL, e);
+	rc = child_spawn(&spec, pid, NULL, e);
 	free_env(env);
 out:
 	fd_close(&log_fd);

@@ -5,9 +5,8 @@
 
 #include "supervisor/daemon.h"
 
-/* Starts the program of t's level; t->pid is set, *fd is our end of its socket. -errno with e when it cannot
- * be. */
-int role_fork(struct daemon *d, struct task *t, int *fd, struct err *e);
+/* Starts the program of t's level; *fd is our end of its socket. -errno with e when it cannot be. */
+int role_fork(struct daemon *d, struct task *t, pid_t *pid, int *fd, struct err *e);
 /* The last words of the process that just died, as one line; NULL when it said nothing. Caller frees. */
 char *role_last_words(struct daemon *d, const struct task *t);
 

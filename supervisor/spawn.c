@@ -8,23 +8,16 @@
 #include "common/alloc.h"
 #include "common/child.h"
 #include "common/clock.h"
-#include "common/fd.h"
 #include "common/log.h"
-#include "common/proc.h"
-#include "common/sibling.h"
 #include "common/text.h"
 #include "supervisor/role.h"
 #include "supervisor/roster.h"
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,12 +26,7 @@
 static void
 forget_process(struct task *t)
 {
-	if (t->pidfd_ev != NULL)
-		event_free(t->pidfd_ev);
-	t->pidfd_ev = NULL;
-	fd_close(&t->pidfd);
-	t->pid = 0;
-	t->start_ticks = 0;
+	process_forget(&t->process);
 	t->unit_dirty = true;
 }
 
@@ -76,7 +64,7 @@ process_ended(struct task *t, int status, bool known)
 	struct daemon *d = t->run->daemon;
 	char text[96];
 	int code = known && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	bool adopted = t->pidfd >= 0;
+	bool adopted = t->process.pidfd >= 0;
 
 	t->exit_status = status;
 	note_exit(d, t, known ? child_status_text(text, sizeof(text), status) : "ended");
@@ -219,47 +207,30 @@ spawn_process(struct daemon *d, struct task *t)
 {
 	struct err e = {""};
 	int fd = -1, rc;
+	pid_t pid;
 
 	if (d->stopping || must_wait(d, t))
 		return;
-	rc = role_fork(d, t, &fd, &e);
+	rc = role_fork(d, t, &pid, &fd, &e);
 	if (rc < 0) {
 		log_error("%s: %s", t->id, e.msg);
 		store_add_event(d->store, t->run->id, t->id, "death", NULL, e.msg);
-		t->pid = 0;
 		spawn_step(d, t, UNIT_EV_SPAWN_FAILED, -1);
 		if (t->level == 0)
 			effect_epilogue_over(d, t->run);
 		return;
 	}
-	if (proc_start_time(t->pid, &t->start_ticks) < 0)
-		t->start_ticks = 0; /* dead already: its exit is on the way */
+	process_started(&t->process, pid);
 	t->unit_dirty = true;
 	t->agent_done = false;
 	hold_started(d, t);
-	loop_watch_child(&d->loop, t->pid, on_child_exit, t);
+	loop_watch_child(&d->loop, pid, on_child_exit, t);
 	greet(d, t, fd);
-	log_debug("%s: started %s as pid %d", t->id, task_role(t), (int)t->pid);
+	log_debug("%s: started %s as pid %d", t->id, task_role(t), (int)pid);
 	spawn_step(d, t, UNIT_EV_SPAWNED, -1);
 	if (task_state(t) != TASK_RUNNING)
 		effect_task(d, t, TASK_EV_START, NULL);
 	effect_mark_task(d, t);
-}
-
-static void
-signal_process(const struct task *t, int sig)
-{
-	uint64_t ticks;
-
-	if (t->pid <= 1)
-		return;
-	if (t->pidfd >= 0) {
-		syscall(SYS_pidfd_send_signal, t->pidfd, sig, NULL, 0);
-		return;
-	}
-	/* A child that is not reaped keeps its pid; an adopted one is checked. */
-	if (proc_start_time(t->pid, &ticks) == 0 && ticks == t->start_ticks)
-		kill(sig == SIGKILL ? -t->pid : t->pid, sig);
 }
 
 static void
@@ -273,8 +244,8 @@ ask_to_stop(struct daemon *d, struct task *t)
 
 	if (t->peer != NULL)
 		peer_send(t->peer, &m, NULL);
-	signal_process(t, SIGTERM);
-	signal_process(t, SIGCONT);
+	process_signal(&t->process, SIGTERM);
+	process_signal(&t->process, SIGCONT);
 }
 
 static void
@@ -327,7 +298,7 @@ spawn_step(struct daemon *d, struct task *t, enum unit_event ev, int exit_code)
 	if (act & UNIT_DO_TERM)
 		ask_to_stop(d, t);
 	if (act & UNIT_DO_KILL)
-		signal_process(t, SIGKILL);
+		process_signal(&t->process, SIGKILL);
 	if (act & UNIT_DO_DRAIN)
 		drain_start(d);
 	if (act & UNIT_DO_GIVE_UP)
@@ -378,10 +349,7 @@ spawn_any_process(const struct daemon *d)
 bool
 spawn_recognise(const struct task *t, pid_t pid)
 {
-	uint64_t ticks;
-
-	return t->pid == pid && unit_has_process(&t->unit) && proc_start_time(pid, &ticks) == 0 &&
-	       ticks == t->start_ticks;
+	return unit_has_process(&t->unit) && process_is(&t->process, pid);
 }
 
 void
@@ -400,29 +368,15 @@ void
 spawn_adopt(struct daemon *d, const struct store_unit *u)
 {
 	struct task *t = runs_find_task(&d->runs, u->task);
-	uint64_t ticks;
-	int fd;
 
 	if (t == NULL || strcmp(u->boot_id, store_boot_id(d->store)) != 0)
 		return;
 	t->unit_dirty = true; /* whatever the row says is about to be replaced */
-	fd = (int)syscall(SYS_pidfd_open, u->pid, 0);
-	if (fd < 0 || proc_start_time(u->pid, &ticks) < 0 || ticks != u->start_ticks) {
-		fd_close(&fd);
+	if (process_adopt(&t->process, d->loop.base, u->pid, u->start_ticks, on_pidfd, t) < 0)
 		return;
-	}
-	fd_set_cloexec(fd, true);
-	t->pid = u->pid;
-	t->start_ticks = u->start_ticks;
-	if (proc_parent(u->pid) == getpid()) { /* of the orchd that this process was before */
-		fd_close(&fd);
-		loop_watch_child(&d->loop, t->pid, on_child_exit, t);
-	} else {
-		t->pidfd = fd;
-		t->pidfd_ev = event_new(d->loop.base, fd, EV_READ, on_pidfd, t);
-		event_add(t->pidfd_ev, NULL);
-	}
-	log_info("%s: its %s, pid %d, is still there", t->id, task_role(t), (int)t->pid);
+	if (t->process.pidfd < 0) /* of the orchd that this process was before */
+		loop_watch_child(&d->loop, u->pid, on_child_exit, t);
+	log_info("%s: its %s, pid %d, is still there", t->id, task_role(t), (int)t->process.pid);
 	spawn_step(d, t, UNIT_EV_ADOPTED, -1);
 	if (task_state(t) != TASK_RUNNING || t->run->stopped)
 		spawn_step(d, t, UNIT_EV_STOP, -1);

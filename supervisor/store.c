@@ -214,12 +214,12 @@ save_task(struct store *s, const struct task *t, struct err *e)
 static int
 save_unit(struct store *s, const struct task *t, struct err *e)
 {
-	sqlite3_stmt *st = s->st[t->pid > 0 ? ST_SAVE_UNIT : ST_DROP_UNIT];
+	sqlite3_stmt *st = s->st[t->process.pid > 0 ? ST_SAVE_UNIT : ST_DROP_UNIT];
 
 	store_bind_text(st, 1, t->id);
-	if (t->pid > 0) {
-		store_bind_num(st, 2, t->pid);
-		store_bind_num(st, 3, (int64_t)t->start_ticks);
+	if (t->process.pid > 0) {
+		store_bind_num(st, 2, t->process.pid);
+		store_bind_num(st, 3, (int64_t)t->process.start_ticks);
 		store_bind_text(st, 4, s->boot_id);
 	}
 	return store_finish(s, st, e, "saving a process");

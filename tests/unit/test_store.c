@@ -325,8 +325,8 @@ test_processes_come_and_go(void **state)
 	size_t count;
 	struct err e = {""};
 
-	em->pid = 4711;
-	em->start_ticks = 1ull << 40;
+	em->process.pid = 4711;
+	em->process.start_ticks = 1ull << 40;
 	em->unit_dirty = r->director->unit_dirty = true;
 	commit(f);
 	assert_int_equal(store_load_units(f->s, &units, &count, &e), 0);
@@ -336,7 +336,7 @@ test_processes_come_and_go(void **state)
 	assert_true(units[0].start_ticks == 1ull << 40);
 	assert_string_equal(units[0].boot_id, store_boot_id(f->s));
 	store_units_free(units, count);
-	em->pid = 0;
+	em->process.pid = 0;
 	em->unit_dirty = true;
 	commit(f);
 	assert_int_equal(store_load_units(f->s, &units, &count, &e), 0);
@@ -618,7 +618,7 @@ test_a_full_disk_loses_nothing(void **state)
 	fill_disk(true, f->path);
 	set_text(&r->title, "changed while the disk was full");
 	r->dirty = true;
-	r->director->pid = 12;
+	r->director->process.pid = 12;
 	r->director->unit_dirty = true;
 	store_add_event(f->s, "m1", NULL, "x", NULL, "a");
 	expect_commit_fails(f);
