@@ -38,6 +38,7 @@ struct call {
 	struct msg *msg; /* our copy, with its request id */
 	bool done;
 	bool abandoned; /* nobody waits: delivered if it can be, freed when answered */
+	bool told;      /* nobody ever did */
 	int rc;
 	char *text;
 	struct err err;
@@ -54,7 +55,10 @@ struct link {
 	const char *task;   /* from ORCH_TASK */
 	char *socket;       /* from ORCH_SOCKET */
 	bool connected;     /* HELLOs exchanged on peer */
+	bool greeted;       /* once at least */
 	bool settled;       /* link_open need not wait any longer: assign came, or opening failed */
+	bool taskless;      /* no ASSIGN will come */
+	bool known;         /* orchd has had us: a lost connection is made again */
 	bool gone;          /* alone: given up */
 	bool left;          /* the last connection has closed */
 	char *lost_why;     /* of the first connection, for link_open */
@@ -65,6 +69,7 @@ struct link {
 	int64_t retry_ms;
 
 	TAILQ_HEAD(, call) calls;
+	unsigned told; /* of calls: nobody waits for them */
 	uint32_t last_request;
 	const struct redact *redact;
 	char stop_reason[TEXT_MAX]; /* "" while orchd, or being alone, did not stop us */
@@ -78,6 +83,7 @@ static void
 call_free(struct link *k, struct call *c)
 {
 	TAILQ_REMOVE(&k->calls, c, entry);
+	k->told -= c->told;
 	free(c->msg);
 	free(c->text);
 	free(c);
@@ -161,7 +167,7 @@ on_assign(struct link *k, const struct msg *m)
 
 	if (k->assign == NULL) {
 		k->assign = msg_dup(m);
-		k->settled = true;
+		k->settled = k->known = true;
 	} else if (m->assign.cancelled && !k->assign->assign.cancelled) {
 		k->assign->assign.cancelled = true;
 		on_stop(k, &cancel);
@@ -192,16 +198,18 @@ on_hello(struct peer *p, const struct msg *hello, void *arg)
 		    .version = ORCH_VERSION,
 		    .task = k->assign != NULL ? k->assign->assign.task : k->task,
 		    .pid = (uint64_t)getpid(),
-		    .attached = k->assign != NULL,
+		    .attached = k->assign != NULL || (k->taskless && k->greeted),
 		},
 	};
 
 	if (hello->hello.heartbeat_ms <= INT32_MAX)
 		peer_set_heartbeat(p, (int64_t)hello->hello.heartbeat_ms);
 	peer_send(p, &m, NULL);
-	k->connected = true;
+	k->connected = k->greeted = true;
 	k->connected_ms = clock_now_ms();
 	evtimer_del(k->alone);
+	if (k->ops->on_connected != NULL)
+		k->ops->on_connected(k->ops->arg, k);
 	TAILQ_FOREACH_SAFE (c, &k->calls, entry, next)
 		if (!c->done)
 			call_send(k, c);
@@ -251,7 +259,7 @@ on_closed(struct peer *p, const char *why, void *arg)
 	peer_free(p);
 	k->peer = NULL;
 	k->left = true;
-	if (k->assign == NULL) {
+	if (!k->known) {
 		free(k->lost_why);
 		k->lost_why = xstrdup(why);
 		k->settled = true;
@@ -352,13 +360,11 @@ wait_for_assign(struct link *k, struct err *e)
 	return 0;
 }
 
-int
-link_open(struct link **out, struct loop *loop, enum proto_who self, const struct link_ops *ops,
-    const struct msg_assign **assign, struct err *e)
+static int
+make(struct link **out, struct loop *loop, enum proto_who self, const struct link_ops *ops, struct err *e)
 {
 	struct link *k;
 	struct stat st;
-	int rc;
 
 	if (fstat(LINK_FD, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return err_set(e, -ENOTSOCK,
@@ -377,6 +383,32 @@ link_open(struct link **out, struct loop *loop, enum proto_who self, const struc
 	k->retry = evtimer_new(loop->base, on_retry, k);
 	k->alone = evtimer_new(loop->base, on_alone, k);
 	TAILQ_INIT(&k->calls);
+	*out = k;
+	return 0;
+}
+
+int
+link_attach(
+    struct link **out, struct loop *loop, enum proto_who self, const struct link_ops *ops, struct err *e)
+{
+	int rc = make(out, loop, self, ops, e);
+
+	if (rc < 0)
+		return rc;
+	(*out)->taskless = (*out)->known = true;
+	connection_start(*out, LINK_FD);
+	return 0;
+}
+
+int
+link_open(struct link **out, struct loop *loop, enum proto_who self, const struct link_ops *ops,
+    const struct msg_assign **assign, struct err *e)
+{
+	struct link *k;
+	int rc = make(&k, loop, self, ops, e);
+
+	if (rc < 0)
+		return rc;
 	connection_start(k, LINK_FD);
 	rc = wait_for_assign(k, e);
 	if (rc < 0) {
@@ -458,6 +490,26 @@ link_call(struct link *k, const struct msg *m, char **text, struct err *e)
 	}
 	call_free(k, c);
 	return rc;
+}
+
+bool
+link_tell(struct link *k, const struct msg *m)
+{
+	struct call *c;
+
+	if (k->gone || k->told >= LINK_TOLD_MAX)
+		return false;
+	c = xcalloc(1, sizeof(*c));
+	c->msg = msg_redact(m, k->redact);
+	if (c->msg == NULL)
+		c->msg = msg_dup(m);
+	c->msg->request = new_request(k);
+	c->abandoned = c->told = true;
+	k->told++;
+	TAILQ_INSERT_TAIL(&k->calls, c, entry);
+	if (k->connected)
+		call_send(k, c);
+	return true;
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * link: a role's side of its connection to orchd. Shared by director, em and worker.
+ * link: a role's side of its connection to orchd. Shared by director, em, worker and gateway.
  *
  * fd 3 at start; when it is lost (orchd died), the link reconnects to the next orchd
  * of this repository through the control socket for 60 s, with what was not yet
@@ -15,6 +15,7 @@
 #include "proto/messages.h"
 
 #define LINK_ALONE_MS 60000 /* how long a role goes on without orchd */
+#define LINK_TOLD_MAX 4096
 
 struct link;
 
@@ -23,6 +24,8 @@ struct link_ops {
 	 * been applied to the loop already, unless it says cancelled: that does not stop the loop. It may be
 	 * called before link_open has returned, but not before ASSIGN came. */
 	void (*on_msg)(void *arg, const struct msg *m);
+	/* HELLOs were exchanged, again after each reconnect: ahead of what is sent again. Optional. */
+	void (*on_connected)(void *arg, struct link *k);
 	void *arg;
 };
 
@@ -36,6 +39,12 @@ struct link_ops {
  */
 int link_open(struct link **out, struct loop *loop, enum proto_who self, const struct link_ops *ops,
     const struct msg_assign **assign, struct err *e);
+/*
+ * For a process that is assigned no task (the gateway): takes over fd 3 and waits for nothing; on_connected
+ * tells when orchd has greeted. An orchd that never does counts as lost.
+ */
+int link_attach(
+    struct link **out, struct loop *loop, enum proto_who self, const struct link_ops *ops, struct err *e);
 /* Top level only: writes what is queued, for 1.5 s at most. */
 void link_free(struct link *k);
 
@@ -54,6 +63,12 @@ int link_call(struct link *k, const struct msg *m, char **text, struct err *e);
 
 /* Sends without waiting for an answer (PROGRESS). Dropped when the link is down. */
 void link_post(struct link *k, const struct msg *m);
+
+/*
+ * Sends a request that nobody waits for: it is kept until it is answered, and sent again over reconnects.
+ * False: LINK_TOLD_MAX wait for an answer already, or orchd was given up; it is dropped.
+ */
+bool link_tell(struct link *k, const struct msg *m);
 
 /* PROGRESS and EVENT in one line each; failures to deliver are ignored. */
 void link_doing(struct link *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
