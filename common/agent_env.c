@@ -66,6 +66,25 @@ put_value(char ***v, size_t *n, const char *name, const char *value)
 	free(pair);
 }
 
+/* The gateway is on this machine, and a proxy elsewhere is no way to it. */
+static void
+spare_proxies(char ***v, size_t *n)
+{
+	static const char *const names[] = {"NO_PROXY=", "no_proxy=", NULL};
+
+	for (size_t k = 0; names[k] != NULL; k++) {
+		const char *old = "";
+		char *pair;
+
+		for (size_t i = 0; i < *n; i++)
+			if (strncmp((*v)[i], names[k], strlen(names[k])) == 0)
+				old = (*v)[i] + strlen(names[k]);
+		pair = xasprintf("%s%s%s127.0.0.1", names[k], old, *old == '\0' ? "" : ",");
+		put(v, n, pair, false);
+		free(pair);
+	}
+}
+
 char **
 agent_env(const struct conf *c, const char *ceiling, const char *const *extra, const char *const *keys)
 {
@@ -92,6 +111,8 @@ agent_env(const struct conf *c, const char *ceiling, const char *const *extra, c
 	}
 	for (size_t i = 0; keys != NULL && keys[i] != NULL; i++)
 		put_checked(&v, &n, keys[i]);
+	if (keys != NULL)
+		spare_proxies(&v, &n);
 	if (ceiling != NULL)
 		put_value(&v, &n, "GIT_CEILING_DIRECTORIES", ceiling);
 	return v;

@@ -459,6 +459,29 @@ configs_clear(struct configs *c)
 	memset(c, 0, sizeof(*c));
 }
 
+char *
+configs_text(const struct configs *c)
+{
+	json_t *array = json_array();
+	char *text;
+
+	for (size_t i = 0; i < c->count; i++) {
+		json_t *env = json_object();
+
+		for (char **p = c->v[i].env; *p != NULL; p++) {
+			char *name = xstrndup(*p, strcspn(*p, "="));
+
+			json_object_set_new(env, name, json_string(*p + strlen(name) + 1));
+			free(name);
+		}
+		json_array_append_new(array, json_pack("{s:s, s:o}", "name", c->v[i].name, "env", env));
+	}
+	text = json_text(array);
+	wipe_json(array, 3);
+	json_decref(array);
+	return text;
+}
+
 static int
 check_file(const char *path, const struct stat *st, struct err *e)
 {

@@ -32,6 +32,9 @@ int configs_parse(struct configs *c, const char *what, const char *text, size_t 
 /* Wipes and frees; a zeroed one is fine. */
 void configs_clear(struct configs *c);
 
+/* The array as configs_parse takes it; fresh memory (configs_wipe_free). */
+char *configs_text(const struct configs *c);
+
 /* The text of a keys file, which only its owner may read: a regular file of ours, mode & 077 is 0. Fresh
  * memory (configs_wipe_free). */
 int configs_read_file(const char *path, char **text, size_t *size, struct err *e);
