@@ -572,8 +572,12 @@ enum proto_who {
 	F(str, text, REQ, TEXT_MAX)                                                                \
 	F(u64, until, OPT, 0)
 
-/* One request of an attempt, when it is over; acknowledged once durable. Cache tokens are not part of input. */
+/*
+ * One request of an attempt, when it is over; acknowledged once durable. serial: from 1 in each gateway; one
+ * that was counted is not counted again. Cache tokens are not part of input.
+ */
 #define MSG_GW_USAGE_FIELDS(F)                                                                     \
+	F(u64, serial, REQ, 0)                                                                     \
 	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
 	F(u64, attempt, OPT, 0)                                                                    \
 	F(str, key, OPT, NAME_MAX_BYTES)                                                           \
@@ -594,8 +598,8 @@ enum proto_who {
 	F(str, why, OPT, TEXT_MAX)
 
 /*
- * What is known of a key: a row per benched model family, else one. first and last: of all keys, which are
- * told again whenever something changed. GW_KEY_KNOWN: what an earlier gateway knew, ahead of GW_KEYS.
+ * What is known of a key: a row per benched model family, else one. All are told, in one go, whenever
+ * something changed. GW_KEY_KNOWN: what an earlier gateway knew, ahead of GW_KEYS.
  */
 #define MSG_GW_KEY_STATE_FIELDS(F)                                                                 \
 	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
@@ -615,7 +619,7 @@ enum proto_who {
 	F(u64, cost_uusd, OPT, 0)                                                                  \
 	F(bool, shared, OPT, 0) /* another key is of the same organisation: their limits are one */ \
 	F(bool, first, OPT, 0)                                                                     \
-	F(bool, last, OPT, 0)
+	F(u64, rows, OPT, 0)    /* how many there are */
 #define MSG_GW_KEY_KNOWN_FIELDS(F)                                                                 \
 	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
 	F(str, name, REQ, NAME_MAX_BYTES)                                                          \

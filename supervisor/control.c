@@ -79,6 +79,11 @@ on_client_hello(struct peer *p, const struct msg *hello, void *arg)
 
 	if (strcmp(hello->hello.role, "orchctl") == 0)
 		return;
+	if (strcmp(hello->hello.role, "gateway") == 0 && gw_recognise(c->d, c->pid)) {
+		gw_take_over(c->d, p);
+		client_free(c);
+		return;
+	}
 	t = hello->hello.task == NULL ? NULL : runs_find_task(&c->d->runs, hello->hello.task);
 	if (t == NULL || strcmp(hello->hello.role, task_role(t)) != 0 || !spawn_recognise(t, c->pid)) {
 		log_warn("refused pid %d, which says that it is the %s of %s", (int)c->pid, hello->hello.role,
@@ -121,7 +126,7 @@ is_welcome(struct daemon *d, pid_t pid, uid_t uid)
 		TAILQ_FOREACH (t, &r->tasks, entry)
 			if (spawn_recognise(t, pid))
 				return true;
-	return !drain_descends_from_role(d, pid);
+	return gw_recognise(d, pid) || !drain_descends_from_role(d, pid);
 }
 
 static void

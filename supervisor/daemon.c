@@ -70,7 +70,8 @@ earlier(int64_t a, int64_t b)
 static int64_t
 next_timer_ms(struct daemon *d)
 {
-	int64_t now = clock_now_ms(), wall = clock_wall_ms(), at = spawn_next_timer(d);
+	int64_t now = clock_now_ms(), wall = clock_wall_ms(),
+		at = earlier(spawn_next_timer(d), gw_next_timer(d));
 	struct run *r;
 
 	if (d->draining)
@@ -216,6 +217,7 @@ uncork_roles(struct daemon *d)
 				peer_uncork(t->peer);
 				peer_cork(t->peer);
 			}
+	gw_uncork(d);
 }
 
 static void
@@ -270,7 +272,7 @@ commit(struct daemon *d)
 static bool
 may_leave(struct daemon *d)
 {
-	if (!d->stopping || spawn_any_process(d))
+	if (!d->stopping || spawn_any_process(d) || gw_has_process(d))
 		return false;
 	if (d->trouble != NULL && clock_now_ms() - d->trouble_since >= TROUBLE_MAX_MS) {
 		log_error("leaving without having saved the last changes: %s", d->trouble);
@@ -295,6 +297,10 @@ drop_ended(struct daemon *d)
 		if (busy)
 			continue;
 		keyed |= r->keys.count > 0 || r->token != NULL;
+		if (r->keys.count > 0) {
+			configs_clear(&r->keys);
+			gw_tell_keys(d, r); /* none: they are forgotten */
+		}
 		TAILQ_REMOVE(&d->runs, r, entry);
 		run_free(r);
 	}
@@ -305,7 +311,8 @@ drop_ended(struct daemon *d)
 static void
 note_idle(struct daemon *d)
 {
-	bool idle = !has_open_run(d) && TAILQ_EMPTY(&d->clients) && !spawn_any_process(d);
+	bool idle =
+	    !has_open_run(d) && TAILQ_EMPTY(&d->clients) && !spawn_any_process(d) && !gw_has_process(d);
 
 	if (!idle)
 		d->idle_since = -1;
@@ -325,6 +332,7 @@ turn(struct daemon *d)
 		drain_step(d);
 		hold_tick(d, clock_now_ms());
 		spawn_timers(d, clock_now_ms());
+		gw_timers(d, clock_now_ms());
 		effect_settle(d);
 		if (d->stopping)
 			stop_all(d);
@@ -332,6 +340,7 @@ turn(struct daemon *d)
 			break;
 		uncork_roles(d);
 		control_uncork(d);
+		gw_settle(d);
 		start_ready(d);
 	} while (store_pending(d->store, &d->runs));
 	drop_ended(d);
@@ -354,7 +363,13 @@ adopt_units(struct daemon *d, struct err *e)
 {
 	struct store_unit *units = NULL;
 	size_t count = 0;
-	int rc = store_load_units(d->store, &units, &count, e);
+	struct store_gateway gateway;
+	int rc = store_load_gateway(d->store, &gateway, e);
+
+	if (rc == 0)
+		gw_adopt(d, &gateway);
+	if (rc == 0)
+		rc = store_load_units(d->store, &units, &count, e);
 
 	for (size_t i = 0; rc == 0 && i < count; i++)
 		spawn_adopt(d, &units[i]);
@@ -406,6 +421,7 @@ daemon_start(struct daemon *d, int keys_fd, struct err *e)
 	TAILQ_INIT(&d->runs);
 	TAILQ_INIT(&d->clients);
 	probes_init(&d->probes);
+	gw_init(d);
 	d->idle_since = d->held_until = -1;
 	d->started_at = clock_wall_ms();
 	d->is_init = getpid() == 1;
@@ -424,17 +440,12 @@ daemon_start(struct daemon *d, int keys_fd, struct err *e)
 		rc = store_load_unfinished(d->store, &d->runs, e);
 	if (rc == 0 && keys_fd >= 0)
 		handover_take_keys(d, keys_fd);
-	TAILQ_FOREACH (r, &d->runs, entry) {
+	TAILQ_FOREACH (r, &d->runs, entry)
 		r->daemon = d;
-		if (run_lacks_keys(r)) {
-			char *why = secrets_why(r);
-
-			store_add_event(d->store, r->id, NULL, "keys", NULL, why);
-			free(why);
-		}
-	}
 	if (rc == 0)
 		rc = adopt_units(d, e);
+	if (rc == 0 && !d->gw.adopted)
+		secrets_lost(d);
 	if (rc < 0)
 		return rc;
 	drain_leftovers(d);
@@ -471,6 +482,7 @@ daemon_clear(struct daemon *d)
 
 	control_close(d);
 	ptree_probe_end(&d->trees);
+	gw_clear(d);
 	probes_clear(&d->probes);
 	while ((r = TAILQ_FIRST(&d->runs)) != NULL) {
 		TAILQ_FOREACH (t, &r->tasks, entry)

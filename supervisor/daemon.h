@@ -12,6 +12,7 @@
 #include "common/ptree.h"
 #include "proto/peer.h"
 #include "supervisor/admit.h"
+#include "supervisor/gw.h"
 #include "supervisor/model.h"
 #include "supervisor/notify.h"
 #include "supervisor/probe.h"
@@ -43,6 +44,7 @@ struct daemon {
 	struct run_list runs; /* unfinished, in order of submission */
 	struct client_list clients;
 	struct probes probes;
+	struct gw gw;
 	struct notify notify;     /* the service manager */
 	struct event *turn_timer; /* the earliest thing to do by time */
 	struct event *listen_ev;
@@ -168,9 +170,14 @@ void control_stopped(struct daemon *d); /* answers SHUTDOWN */
 /* secrets.c: the keys of runs, and what must not come out of us. */
 /* Parses keys for a run: 0, or -errno with a sentence that holds none of them. */
 int secrets_parse(struct configs *c, const char *text, struct err *e);
-/* They become r's, in place of what it had: wiped here, sent to its living roles. */
+/* They become r's, in place of what it had: wiped here, sent to the gateway. Its living roles get the way
+ * there. */
 void secrets_give(struct daemon *d, struct run *r, struct configs *keys);
-/* SECRETS to the role of t, behind its ASSIGN. */
+/* Says of every run that lacks its keys, once, what to do about it. */
+void secrets_lost(struct daemon *d);
+/* Roles at work are told the way to the gateway: those that have no token, or (moved) all of them. */
+void secrets_resend(struct daemon *d, bool moved);
+/* SECRETS to the role of t, behind its ASSIGN: the gateway's address and the token of its attempt. */
 void secrets_send(struct task *t);
 /* After a run with keys was loaded or dropped. */
 void secrets_changed(struct daemon *d);

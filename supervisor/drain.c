@@ -30,13 +30,19 @@ task_of_pid(const struct daemon *d, pid_t pid)
 	return NULL;
 }
 
+static bool
+is_gateway(const struct daemon *d, pid_t pid)
+{
+	return d->gw.process.pid == pid && unit_has_process(&d->gw.unit);
+}
+
 /* As PID 1 of a container we also inherit strangers; they carry no mark of ours. */
 static bool
 keep_child(void *arg, pid_t pid)
 {
 	const struct daemon *d = arg;
 
-	if (pid == d->front_pid || task_of_pid(d, pid) != NULL)
+	if (pid == d->front_pid || task_of_pid(d, pid) != NULL || is_gateway(d, pid))
 		return true;
 	return d->is_init && !proc_has_env(pid, "ORCH_INSTANCE", d->repo.instance);
 }
@@ -67,7 +73,7 @@ kill_leftover(void *arg, pid_t pid)
 	struct leftovers *l = arg;
 
 	if (pid == getpid() || !proc_has_env(pid, "ORCH_INSTANCE", l->d->repo.instance) ||
-	    drain_descends_from_role(l->d, pid))
+	    drain_descends_from_role(l->d, pid) || is_gateway(l->d, pid))
 		return true;
 	for (pid_t up = getpid(); up > 1; up = proc_parent(up))
 		if (up == pid)
@@ -92,7 +98,7 @@ kill_marked(struct daemon *d)
 static bool
 is_role(void *arg, pid_t pid)
 {
-	return task_of_pid(arg, pid) != NULL;
+	return task_of_pid(arg, pid) != NULL || is_gateway(arg, pid);
 }
 
 void
@@ -129,6 +135,8 @@ drain_step(struct daemon *d)
 		TAILQ_FOREACH (t, &r->tasks, entry)
 			if (t->unit.state == UNIT_DRAINING)
 				spawn_step(d, t, UNIT_EV_EMPTY, -1);
+	if (d->gw.unit.state == UNIT_DRAINING)
+		gw_step(d, UNIT_EV_EMPTY, -1);
 	return d->draining;
 }
 

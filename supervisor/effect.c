@@ -124,6 +124,7 @@ effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *re
 	if (to == TASK_RUNNING)
 		return 0;
 	xreplace(&t->doing, NULL);
+	gw_end_token(d, t);
 	settle_unit(d, t, to);
 	if (to == TASK_FAILED || to == TASK_CANCELLED)
 		end_children(d, t, to == TASK_FAILED ? "the task above it failed" : reason);

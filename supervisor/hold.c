@@ -163,10 +163,10 @@ add_up(struct daemon *d, uint64_t ceiling_mb)
 		TAILQ_FOREACH (t, &r->tasks, entry) {
 			struct ptree_use u;
 
-			if (t->pid <= 0 || !unit_has_process(&t->unit))
+			if (t->process.pid <= 0 || !unit_has_process(&t->unit))
 				continue;
 			/* A tree that alone is a quarter of the ceiling is worth being measured exactly. */
-			ptree_use_below(t->pid, (ceiling_mb << 20) / 4, &u);
+			ptree_use_below(t->process.pid, (ceiling_mb << 20) / 4, &u);
 			total += u.memory;
 			if (u.memory > most && t->peer != NULL) {
 				most = u.memory;

@@ -154,6 +154,7 @@ void
 info_task(struct info *i, const struct daemon *d, const struct task *t, struct msg *m)
 {
 	char *dir = xasprintf("%s/logs/%s", d->repo.state, t->run->id);
+	struct task_use use = task_use(t);
 	const char *own;
 
 	free_texts(i);
@@ -195,9 +196,9 @@ info_task(struct info *i, const struct daemon *d, const struct task *t, struct m
 	    .files = (uint64_t)(t->files > 0 ? t->files : t->files_now),
 	    .insertions = (uint64_t)t->insertions,
 	    .deletions = (uint64_t)t->deletions,
-	    .cost_uusd = (uint64_t)t->cost_uusd,
-	    .tokens_in = (uint64_t)t->tokens_in,
-	    .tokens_out = (uint64_t)t->tokens_out,
+	    .cost_uusd = use.cost_uusd,
+	    .tokens_in = use.tokens_in,
+	    .tokens_out = use.tokens_out,
 	    .saved = t->saved,
 	    .log = i->path,
 	};

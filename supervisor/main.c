@@ -7,9 +7,11 @@
 #include "common/configs.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/proc.h"
 #include "common/sibling.h"
 #include "supervisor/front.h"
 #include "supervisor/handover.h"
+#include "supervisor/logfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +25,6 @@
 #include <unistd.h>
 
 #define EXIT_USAGE 2
-#define LOG_ROTATE_BYTES (8 << 20)
 
 static const char usage[] =
     "usage: orchd [--daemon] [--repo DIR]      supervise the runs of this repository\n"
@@ -100,28 +101,6 @@ take_lock(const struct repo *repo, struct err *e)
 	}
 	free(path);
 	return rc < 0 ? rc : fd;
-}
-
-static int
-open_log(const struct repo *repo, struct err *e)
-{
-	char *dir = xasprintf("%s/logs", repo->state), *path = xasprintf("%s/orchd.log", dir);
-	struct stat st;
-	int fd, rc = fd_mkdirs(dir, 0700);
-
-	if (rc == 0 && stat(path, &st) == 0 && st.st_size > LOG_ROTATE_BYTES) {
-		char *old = xasprintf("%s.1", path);
-
-		if (rename(path, old) < 0)
-			rc = -errno;
-		free(old);
-	}
-	fd = rc < 0 ? rc : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		fd = err_sys(e, rc < 0 ? rc : -errno, "cannot write %s", path);
-	free(dir);
-	free(path);
-	return fd;
 }
 
 /*
@@ -208,7 +187,7 @@ prepare(struct daemon *d, const struct options *o, int *front, int *log_fd, stru
 	if (rc == 0)
 		rc = repo_make_dirs(&d->repo, e);
 	if (rc == 0 && o->takeover == NULL && (o->background || o->run_args != NULL)) {
-		*log_fd = open_log(&d->repo, e);
+		*log_fd = logfile_open(&d->repo, "orchd.log", NULL, e);
 		rc = *log_fd < 0 ? *log_fd : 0;
 	}
 	return rc;
@@ -238,6 +217,7 @@ main(int argc, char **argv)
 
 	memset(&d, 0, sizeof(d));
 	log_init("orchd");
+	proc_hide_memory(); /* nobody of this user reads the keys out of our memory */
 	if (parse_args(argc, argv, &o) < 0)
 		return EXIT_USAGE;
 	umask(077);

@@ -40,6 +40,7 @@ task_free(struct task *t)
 	strv_free(t->after_keys);
 	free(t->doing);
 	free(t->held);
+	configs_wipe_free(t->token);
 	free(t);
 }
 
@@ -110,6 +111,12 @@ bool
 run_lacks_keys(const struct run *r)
 {
 	return r->keyed && r->keys.count == 0;
+}
+
+bool
+task_wants_token(const struct task *t)
+{
+	return task_state(t) == TASK_RUNNING && (t->level == 2 || t->plan == NULL);
 }
 
 bool
@@ -205,6 +212,15 @@ task_alive(const struct task *top)
 	return false;
 }
 
+struct task_use
+task_use(const struct task *t)
+{
+	if (t->gw_requests > 0)
+		return (struct task_use){
+		    (uint64_t)t->gw_cost_uusd, (uint64_t)t->gw_tokens_in, (uint64_t)t->gw_tokens_out};
+	return (struct task_use){(uint64_t)t->cost_uusd, (uint64_t)t->tokens_in, (uint64_t)t->tokens_out};
+}
+
 void
 run_count(const struct run *r, struct run_counts *c)
 {
@@ -214,9 +230,11 @@ run_count(const struct run *r, struct run_counts *c)
 	TAILQ_FOREACH (t, &r->tasks, entry) {
 		enum task_state s = task_state(t);
 
-		c->cost_uusd += (uint64_t)t->cost_uusd;
-		c->tokens_in += (uint64_t)t->tokens_in;
-		c->tokens_out += (uint64_t)t->tokens_out;
+		struct task_use use = task_use(t);
+
+		c->cost_uusd += use.cost_uusd;
+		c->tokens_in += use.tokens_in;
+		c->tokens_out += use.tokens_out;
 		if (t->level == 0)
 			continue;
 		c->tasks++;

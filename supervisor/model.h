@@ -78,7 +78,7 @@ struct peer;
 	C(text, gate)    /* how it stands on the lead's branch, in the lead's words */                       \
 	C(text, verify)  /* commands of an area, beside the run's gate */                                    \
 	C(text, guarded) /* what is protected for their sake */                                              \
-	C(text, saved) /* ref with work of it that no branch holds */                                        \
+	C(text, saved)   /* ref with work of it that no branch holds */                                      \
 	C(num, wait_until)                                                                                   \
 	C(num, created_at)                                                                                   \
 	C(num, started_at)                                                                                   \
@@ -94,7 +94,11 @@ struct peer;
 	C(num, past_cost_uusd) /* of these, in sessions before the present one */                            \
 	C(num, past_tokens_in)                                                                               \
 	C(num, past_tokens_out)                                                                              \
-	C(num, ceilings) /* agents that were ended for what they took, since it was last handed in */
+	C(num, ceilings)    /* agents that were ended for what they took, since it was last handed in */     \
+	C(num, gw_requests) /* as the gateway counted them; 0: it carried none */                            \
+	C(num, gw_cost_uusd)                                                                                 \
+	C(num, gw_tokens_in)                                                                                 \
+	C(num, gw_tokens_out)
 
 typedef char *column_text;
 typedef int64_t column_num;
@@ -121,6 +125,7 @@ struct task {
 	int held_why;     /* enum admit_why, with held */
 	bool passed_over; /* in this turn */
 
+	char *token;     /* a secret: what opens the gateway to its agent; NULL: none */
 	bool agent_done; /* this process has run its agent: what is left is to commit, gate and hand in */
 
 	/* What it says it does. */
@@ -144,6 +149,7 @@ struct run {
 	struct task_list tasks; /* all of them, the director's first, then in order of creation */
 	struct budget budget;   /* as of this turn */
 	int64_t epilogue_began; /* clock_now_ms, as this process saw it; 0: not yet */
+	bool lack_told;         /* that its keys are gone */
 	bool dirty, changed;
 	TAILQ_ENTRY(run) entry;
 };
@@ -162,6 +168,9 @@ int run_add_task(struct run *r, struct task *t, struct err *e);
 /* It was given keys, and they were in the memory of an orchd that ended. */
 bool run_lacks_keys(const struct run *r);
 
+/* Its process may still start an agent: a lead that has its plan does not. */
+bool task_wants_token(const struct task *t);
+
 /* An agent is at work for t, or would have to be: what t has to do is not done, or not planned, yet. */
 bool task_needs_agent(const struct task *t);
 
@@ -176,6 +185,12 @@ enum task_state task_state(const struct task *t);
 enum run_state run_state(const struct run *r);
 /* Something of it, or below it, may still touch its worktree. */
 bool task_alive(const struct task *t);
+
+/* What its agents used so far: as the gateway counted it, or where it carried nothing, as they said. */
+struct task_use {
+	uint64_t cost_uusd, tokens_in, tokens_out;
+};
+struct task_use task_use(const struct task *t);
 
 struct run_counts {
 	uint64_t ems, workers; /* slots held */

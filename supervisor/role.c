@@ -6,7 +6,7 @@
 #include "common/configs.h"
 #include "common/fd.h"
 #include "common/sibling.h"
-#include "common/text.h"
+#include "supervisor/logfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define STDERR_TAIL 2048
 
 extern char **environ;
 
@@ -36,7 +34,7 @@ is_named(const char *entry, const char *const *names, size_t count)
 }
 
 static char **
-role_env(const struct daemon *d, const struct task *t)
+role_env(const struct daemon *d, const struct role_spec *s)
 {
 	char **env, trees[PTREE_PATH_MAX + 64];
 	size_t n = 0, count = 0;
@@ -49,10 +47,12 @@ role_env(const struct daemon *d, const struct task *t)
 		    !is_named(environ[i], marker_names, sizeof(marker_names) / sizeof(marker_names[0])))
 			env[n++] = xstrdup(environ[i]);
 	env[n++] = xasprintf("ORCH_INSTANCE=%s", d->repo.instance);
-	env[n++] = xasprintf("ORCH_TASK=%s", t->id);
+	env[n++] = xasprintf("ORCH_TASK=%s", s->task);
 	env[n++] = xasprintf("ORCH_SOCKET=%s", d->repo.socket);
 	ptree_machine_write(&d->trees, trees, sizeof(trees));
 	env[n++] = xasprintf("%s=%s", PTREE_MACHINE_ENV, trees);
+	if (s->extra != NULL)
+		env[n++] = xstrdup(s->extra);
 	return env;
 }
 
@@ -87,66 +87,63 @@ open_log(struct daemon *d, struct task *t)
 	return fd;
 }
 
-/* The last words of the process that just died, as one line; NULL when it said nothing. Caller frees. */
 char *
 role_last_words(struct daemon *d, const struct task *t)
 {
-	char *dir = log_dir(d, t->run), *path = taskid_log(dir, t->id), buf[STDERR_TAIL], *tail, *line = NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
+	char *dir = log_dir(d, t->run), *path = taskid_log(dir, t->id);
+	char *words = logfile_last_words(path, t->log_start);
 
 	free(dir);
 	free(path);
-	if (fd < 0)
-		return NULL;
-	if (fstat(fd, &st) == 0 && st.st_size > t->log_start) {
-		off_t from =
-		    st.st_size - t->log_start > STDERR_TAIL ? st.st_size - STDERR_TAIL : t->log_start;
-		ssize_t n = pread(fd, buf, sizeof(buf), from);
-
-		if (n > 0) {
-			tail = text_tail(buf, (size_t)n, 512);
-			line = text_line(tail, 512);
-			free(tail);
-		}
-	}
-	fd_close(&fd);
-	return line;
+	return words;
 }
 
 int
-role_fork(struct daemon *d, struct task *t, pid_t *pid, int *fd, struct err *e)
+role_start(struct daemon *d, const struct role_spec *s, pid_t *pid, int *fd, struct err *e)
 {
-	static const char *const programs[] = {"orch-director", "orch-em", "orch-worker"};
-	const char *argv[3] = {programs[t->level], t->level == 0 && t->run->epilogue ? "--epilogue" : NULL};
+	const char *argv[3] = {NULL, s->arg, NULL};
 	struct child_spec spec;
 	char *path = NULL, **env = NULL;
-	int sv[2] = {-1, -1}, log_fd = -1, rc;
+	int sv[2] = {-1, -1}, rc;
 
-	rc = sibling_path(programs[t->level], &path, e);
+	rc = sibling_path(s->program, &path, e);
 	if (rc < 0)
 		return rc;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
 		rc = err_sys(e, -errno, "socketpair");
 		goto out;
 	}
-	log_fd = open_log(d, t);
-	env = role_env(d, t);
+	env = role_env(d, s);
 	child_spec_init(&spec);
 	argv[0] = path;
 	spec.argv = argv;
 	spec.env = (const char *const *)env;
-	spec.fd_out = spec.fd_err = log_fd;
+	spec.fd_out = spec.fd_err = s->log_fd;
 	spec.fd_link = sv[1];
 	spec.oom_score = d->oom_score[0] != '\0' ? d->oom_score : NULL;
+	spec.fd_listen = s->listen_fd;
 	rc = child_spawn(&spec, pid, NULL, e);
 	free_env(env);
 out:
-	fd_close(&log_fd);
 	fd_close(&sv[1]);
 	if (rc < 0)
 		fd_close(&sv[0]);
 	*fd = sv[0];
 	free(path);
+	return rc;
+}
+
+int
+role_fork(struct daemon *d, struct task *t, pid_t *pid, int *fd, struct err *e)
+{
+	static const char *const programs[] = {"orch-director", "orch-em", "orch-worker"};
+	struct role_spec s = {.program = programs[t->level],
+	    .arg = t->level == 0 && t->run->epilogue ? "--epilogue" : NULL,
+	    .task = t->id,
+	    .log_fd = open_log(d, t),
+	    .listen_fd = -1};
+	int rc = role_start(d, &s, pid, fd, e);
+
+	fd_close(&s.log_fd);
 	return rc;
 }

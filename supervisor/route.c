@@ -91,6 +91,7 @@ on_plan(struct request *q)
 		xreplace(&q->t->run->branch, m->branch);
 		effect_mark_run(q->d, q->t->run);
 	}
+	gw_end_token(q->d, q->t); /* it plans no more */
 	store_add_event(q->d->store, q->t->run->id, q->t->id, "plan", NULL, m->summary);
 	effect_mark_task(q->d, q->t);
 	return 0;
@@ -527,7 +528,7 @@ route_assign(struct daemon *d, struct task *t)
 		.log_dir = logs,
 		.options_json = r->options,
 		.cancelled = r->cancelled,
-		.secrets = r->keys.count > 0,
+		.secrets = r->keys.count > 0 && task_wants_token(t),
 		.token = t->level == 0 && r->token != NULL,
 		.cost_uusd = (uint64_t)t->cost_uusd,
 		.tokens_in = (uint64_t)t->tokens_in,
@@ -545,7 +546,7 @@ route_assign(struct daemon *d, struct task *t)
 		m.assign.gate_own = judge == t;
 	}
 	send_to_role(t, &m);
-	if (r->keys.count > 0)
+	if (r->keys.count > 0 && task_wants_token(t))
 		secrets_send(t);
 	if (t->level == 0 && r->tokened)
 		token_send(t);

@@ -26,6 +26,11 @@ static const char *const statements[ST_COUNT] = {
     [ST_SAVE_UNIT] = "REPLACE INTO unit VALUES (?1, ?2, ?3, ?4)",
     [ST_DROP_UNIT] = "DELETE FROM unit WHERE task = ?1",
     [ST_ADD_EVENT] = "INSERT INTO event (at, run, task, kind, state, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [ST_SAVE_GATEWAY] = "REPLACE INTO gateway (id, pid, start_ticks, boot_id, port, serial)"
+			" VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+    [ST_DROP_KEYS] = "DELETE FROM key_state WHERE run = ?1",
+    [ST_SAVE_KEY] = "REPLACE INTO key_state (run, name, family, state, until, since, why, organisation)"
+		    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 };
 
 static int
@@ -125,6 +130,7 @@ store_close(struct store *s)
 		TAILQ_REMOVE(&s->noted, ev, entry);
 		store_event_free(ev);
 	}
+	store_clear_gateway(s);
 	for (int i = 0; i < ST_COUNT; i++)
 		sqlite3_finalize(s->st[i]);
 	sqlite3_close(s->db);
@@ -265,7 +271,7 @@ save_all(struct store *s, struct run_list *runs, struct err *e)
 	TAILQ_FOREACH (ev, &s->noted, entry)
 		if ((rc = save_event(s, ev, e)) < 0)
 			return rc;
-	return 0;
+	return store_save_gateway(s, e);
 }
 
 static void
@@ -287,7 +293,7 @@ store_pending(const struct store *s, const struct run_list *runs)
 	struct run *r;
 	struct task *t;
 
-	if (!TAILQ_EMPTY(&s->noted))
+	if (!TAILQ_EMPTY(&s->noted) || s->gw.dirty || s->gw.run != NULL)
 		return true;
 	TAILQ_FOREACH (r, runs, entry) {
 		if (r->dirty)
@@ -317,6 +323,8 @@ store_commit(struct store *s, struct run_list *runs, struct store_event_list *do
 		return rc;
 	}
 	clear_flags(runs);
+	s->gw.dirty = false;
+	store_clear_gateway(s);
 	TAILQ_CONCAT(done, &s->noted, entry);
 	return 0;
 }

@@ -53,6 +53,28 @@ int64_t store_next_serial(struct store *s);
 /* Deletes a run with its tasks and events, at once. */
 int store_forget_run(struct store *s, const char *id, struct err *e);
 
+/* The gateway, when the store was last written. */
+struct store_gateway {
+	pid_t pid; /* 0: none */
+	uint64_t start_ticks;
+	uint64_t port;   /* of the socket that agents were told; 0: none was bound yet */
+	uint64_t serial; /* of the last request of this process that was counted */
+	bool other_boot; /* loaded: pid is of another boot */
+};
+/* For the next commit. */
+void store_note_gateway(struct store *s, const struct store_gateway *g);
+int store_load_gateway(struct store *s, struct store_gateway *g, struct err *e);
+
+/* What is known of a run's key: never the key. Strings may be NULL but name and state. */
+struct store_key {
+	const char *name, *family, *state, *why, *organisation;
+	int64_t until, since;
+};
+/* They are all that is known of run's keys from the next commit on. Copied. */
+void store_note_keys(struct store *s, const char *run, const struct store_key *keys, size_t count);
+int store_each_key(struct store *s, const char *run, void (*fn)(void *arg, const struct store_key *k),
+    void *arg, struct err *e);
+
 /* Processes that were running when the store was last written. */
 struct store_unit {
 	char *task;

@@ -166,7 +166,8 @@ int
 store_forget_run(struct store *s, const char *id, struct err *e)
 {
 	static const char *const sql[] = {"DELETE FROM event WHERE run = ?1",
-	    "DELETE FROM task WHERE run_id = ?1", "DELETE FROM run WHERE id = ?1"};
+	    "DELETE FROM key_state WHERE run = ?1", "DELETE FROM task WHERE run_id = ?1",
+	    "DELETE FROM run WHERE id = ?1"};
 	int rc = store_exec(s, "BEGIN IMMEDIATE", e);
 
 	for (size_t i = 0; rc == 0 && i < sizeof(sql) / sizeof(sql[0]); i++) {

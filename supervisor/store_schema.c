@@ -60,6 +60,15 @@ static const char *const migrations[] = {
     "ALTER TABLE task ADD COLUMN guarded TEXT;",
     /* 9: agents that were ended for what they took */
     "ALTER TABLE task ADD COLUMN ceilings INTEGER NOT NULL DEFAULT 0;",
+    /* 10: the gateway, what it found out about keys, and what it counted */
+    "CREATE TABLE gateway (id INTEGER PRIMARY KEY, pid INTEGER, start_ticks INTEGER, boot_id TEXT,"
+    " port INTEGER, serial INTEGER);"
+    "CREATE TABLE key_state (run TEXT, name TEXT, family TEXT, state TEXT NOT NULL, until INTEGER,"
+    " since INTEGER, why TEXT, organisation TEXT, PRIMARY KEY (run, name, family)) WITHOUT ROWID;"
+    "ALTER TABLE task ADD COLUMN gw_requests INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE task ADD COLUMN gw_cost_uusd INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE task ADD COLUMN gw_tokens_in INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE task ADD COLUMN gw_tokens_out INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

@@ -214,6 +214,7 @@ cmd_run_main(struct ctl *c)
 	if (rc == CTL_OK)
 		rc = submit(&s, c);
 	if (rc == CTL_OK) {
+		configs_wipe_environment(); /* orchd has what was in it */
 		announce(&s);
 		if (c->args.detach)
 			printf("%s\n", s.run);

@@ -1,5 +1,6 @@
 /* orchctl: the person's side of orch. Finds the command in the table and gives it what it needs. */
 #include "common/log.h"
+#include "common/proc.h"
 #include "supervisor/ctl/ctl.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ main(int argc, char **argv)
 	int rc;
 
 	log_init("orchctl");
+	proc_hide_memory(); /* keys may be in our environment: they are nobody else's to read */
 	if (argc < 2) {
 		ctl_say("a command is missing: orchctl --help lists them");
 		return CTL_USAGE;

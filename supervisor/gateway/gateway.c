@@ -232,6 +232,23 @@ gateway_set_budget(struct gateway *g, const char *task, struct amount limit, str
 	return rc;
 }
 
+uint32_t
+gateway_key_named(const struct gateway *g, const char *name)
+{
+	for (size_t i = 0; i < g->configs.count; i++)
+		if (strcmp(g->origins[i].name, name) == 0)
+			return g->origins[i].key;
+	return 0;
+}
+
+const char *
+gateway_url(const struct gateway *g, uint32_t key)
+{
+	const struct origin *ep = gateway_origin(g, key);
+
+	return ep == NULL ? NULL : ep->base;
+}
+
 struct keys *
 gateway_keys(struct gateway *g)
 {

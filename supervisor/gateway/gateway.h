@@ -85,6 +85,11 @@ int gateway_read_prices(struct gateway *g, const char *path, struct err *e);
 /* What the task and those below it may spend (budgets_set). Beyond it requests are answered 402. */
 int gateway_set_budget(struct gateway *g, const char *task, struct amount limit, struct amount spent);
 
+struct keys_now gateway_now(void);
+/* The id of the key of that name; 0: there is none. */
+uint32_t gateway_key_named(const struct gateway *g, const char *name);
+/* Where requests with this key go; NULL when there is no such key. Borrowed until the next configurations. */
+const char *gateway_url(const struct gateway *g, uint32_t key);
 /* Borrowed. */
 struct keys *gateway_keys(struct gateway *g);
 /* Requests under way. */

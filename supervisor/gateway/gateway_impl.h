@@ -87,7 +87,6 @@ struct exchange {
 	char key_name[CONFIGS_NAME_MAX + 1], why[320];
 };
 
-struct keys_now gateway_now(void);
 /* until_ms: as pick's; -1: none. */
 void gateway_note(struct gateway *g, const struct exchange *ex, const char *kind, int64_t until_ms,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));

@@ -19,6 +19,15 @@ keys_state_name(enum keys_state state)
 	return state_names[state];
 }
 
+int
+keys_state_parse(const char *name)
+{
+	for (size_t i = 0; i < sizeof(state_names) / sizeof(state_names[0]); i++)
+		if (strcmp(state_names[i], name) == 0)
+			return (int)i;
+	return -1;
+}
+
 struct keys *
 keys_new(void)
 {

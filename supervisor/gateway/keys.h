@@ -152,6 +152,8 @@ void keys_restore(struct keys *k, uint32_t key, enum keys_state state, const cha
 void keys_each(
     const struct keys *k, struct keys_now now, void (*fn)(void *arg, const struct keys_view *v), void *arg);
 const char *keys_state_name(enum keys_state state);
+/* -1 for an unknown name. */
+int keys_state_parse(const char *name);
 
 /* "claude-3-5-sonnet-20241022" and "claude-sonnet-5-5" -> "sonnet": limits are a family's. Others stay whole.
  */

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "supervisor/gateway/gateway.h"
+#include "supervisor/gateway/service.h"
 #include "supervisor/gateway/standalone.h"
 
 #include <errno.h>
@@ -137,9 +138,13 @@ main(int argc, char **argv)
 	    .alone = {.attempts = 1, .limits = {GATEWAY_CONNECTIONS, GATEWAY_REQUEST_MS, GATEWAY_HELD}}};
 
 	log_init("orch-gateway");
+	proc_hide_memory(); /* nobody of this user reads the keys out of our memory */
+	if (argc == 1 && service_is_wanted()) {
+		want_files();
+		return service_run();
+	}
 	if (parse_args(argc, argv, &o) < 0)
 		return EXIT_USAGE;
-	proc_hide_memory(); /* nobody of this user reads the keys out of our memory */
 	want_files();
 	return standalone_run(&o.alone);
 }

@@ -11,9 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-
-#define RANDOM_BYTES 16
 
 struct token {
 	char text[TOKEN_SIZE];
@@ -50,30 +47,6 @@ tokens_free(struct tokens *t)
 	free(t);
 }
 
-int
-token_make(char token[TOKEN_SIZE])
-{
-	unsigned char bytes[RANDOM_BYTES];
-	size_t n = strlen(TOKEN_PREFIX);
-
-	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		return errno == 0 ? -EIO : -errno;
-	memcpy(token, TOKEN_PREFIX, n);
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(token + n + 2 * i, 3, "%02x", bytes[i]);
-	explicit_bzero(bytes, sizeof(bytes));
-	return 0;
-}
-
-static bool
-is_token(const char *s)
-{
-	size_t n = strlen(TOKEN_PREFIX);
-
-	return strncmp(s, TOKEN_PREFIX, n) == 0 && strlen(s) == TOKEN_SIZE - 1 &&
-	       strspn(s + n, "0123456789abcdef") == TOKEN_SIZE - 1 - n;
-}
-
 /* No branch depends on what differs, or where. Both hold TOKEN_SIZE - 1 bytes. */
 static bool
 is_equal(const char *a, const char *b)
@@ -101,7 +74,7 @@ tokens_add(struct tokens *t, const char *token, const char *task, uint32_t attem
 {
 	struct token *new;
 
-	if (!is_token(token))
+	if (!token_valid(token))
 		return -EINVAL;
 	if (find(t, token) < t->count)
 		return -EEXIST;
@@ -130,7 +103,7 @@ tokens_add(struct tokens *t, const char *token, const char *task, uint32_t attem
 int
 tokens_remove(struct tokens *t, const char *token, struct keys *k)
 {
-	size_t i = is_token(token) ? find(t, token) : t->count;
+	size_t i = token_valid(token) ? find(t, token) : t->count;
 
 	if (i == t->count)
 		return -ENOENT;

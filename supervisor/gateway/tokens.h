@@ -5,15 +5,14 @@
 #ifndef ORCH_GATEWAY_TOKENS_H
 #define ORCH_GATEWAY_TOKENS_H
 
+#include "common/token.h"
 #include "supervisor/gateway/budgets.h"
 #include "supervisor/gateway/keys.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define TOKEN_PREFIX "orch-" /* tells a person what it is, and a secret scanner that it is no key */
-#define TOKEN_SIZE 38        /* with the prefix, 32 hex digits and the NUL */
-#define TOKENS_MAX 4096      /* attempts at one time: MAX_EMS * MAX_WORKERS_PER_EM at their most */
+#define TOKENS_MAX 4096 /* attempts at one time: MAX_EMS * MAX_WORKERS_PER_EM at their most */
 
 /* What the gateway knows of an attempt. */
 struct attempt_seat {
@@ -32,8 +31,6 @@ struct tokens *tokens_new(void);
 /* Wipes and frees; NULL is fine. */
 void tokens_free(struct tokens *t);
 
-/* A fresh token. 0 or -errno. */
-int token_make(char token[TOKEN_SIZE]);
 /*
  * Lets the token in. 0; -EINVAL when it has not the form of one; -EEXIST; -ENOSPC. The task's name is copied.
  */
