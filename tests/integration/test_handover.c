@@ -155,7 +155,7 @@ test_restart_keeps_the_keys(void **state)
 	json_t *run;
 
 	write_scripts(e);
-	e2e_work(e, "a.two", "run test \"$ANTHROPIC_API_KEY\" = sk-test-dummy-0123 && touch a/two.keyed\n");
+	e2e_work(e, "a.two", "run test -n \"$ANTHROPIC_AUTH_TOKEN\" && touch a/two.keyed\n");
 	setenv("CLAUDE_CONFIGS", "[{\"name\":\"work\",\"apiKey\":\"sk-test-dummy-0123\"}]", 1);
 	e2e_begin(e, "--detach", NULL);
 	unsetenv("CLAUDE_CONFIGS");
