@@ -16,6 +16,7 @@
 #define DOING_MAX 200
 #define LIMIT_WAIT_MS 120000        /* where nobody says when a limit resets */
 #define LIMIT_WAIT_MAX_MS 691200000 /* 8 days: a weekly limit, and no nonsense */
+#define KEY_SPREAD_MS 1000
 static const struct timeval progress_every = {.tv_usec = 250000};
 
 /* What is going on in the running attempt. */
@@ -213,6 +214,47 @@ check_agent(struct role *r, struct agent_outcome *o, struct err *e)
 	return rc < 0 ? err_set(e, rc, "%s", why.msg) : 0;
 }
 
+static void
+set_end(struct agent_outcome *o, enum agent_end end, char *reason)
+{
+	o->end = end;
+	free(o->reason);
+	o->reason = reason;
+}
+
+/*
+ * What the gateway saw explains an end better than the agent can, which had no key and saw no endpoint. A
+ * question to orchd first: whatever it was told before its answer has come then.
+ */
+static int
+explain(struct role *r, struct agent_outcome *o, struct err *e)
+{
+	const struct msg_note nothing = {.session = r->session};
+	const char *kind = r->seen.kind, *text = r->seen.text;
+	int rc;
+
+	if (o->end == AGENT_OK || r->keys == NULL || r->session[0] == '\0')
+		return 0;
+	rc = role_note(r, &nothing, e);
+	if (rc < 0 || kind[0] == '\0')
+		return rc;
+	if (strcmp(kind, "limited") == 0) {
+		set_end(o, AGENT_LIMITED, xstrdup(text));
+		o->until_ms = (int64_t)r->seen.until;
+	} else if (strcmp(kind, "budget") == 0) {
+		set_end(o, AGENT_BUDGET, xstrdup(text));
+	} else if (strcmp(kind, "refused") == 0) {
+		set_end(o, AGENT_AUTH,
+		    xasprintf(
+			"%s. Check the keys, and give good ones: orchctl keys --reload FILE, then orchctl "
+			"retry %s.",
+			text, r->assign->task));
+	} else if (o->reason != NULL) {
+		set_end(o, o->end, xasprintf("%s The gateway saw: %s.", o->reason, text));
+	}
+	return 0;
+}
+
 int
 attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, struct err *e)
 {
@@ -221,6 +263,7 @@ attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, st
 	int rc;
 
 	memset(o, 0, sizeof(*o));
+	r->seen.kind[0] = '\0';
 	rc = check_agent(r, o, e);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
@@ -239,6 +282,8 @@ attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, st
 out:
 	if (rc == 0)
 		rc = note_usage(r, o, e);
+	if (rc == 0)
+		rc = explain(r, o, e);
 	if (rc < 0) {
 		agent_outcome_clear(o);
 		memset(o, 0, sizeof(*o));
@@ -251,13 +296,15 @@ out:
  * than it is said to reset.
  */
 static uint64_t
-wait_until(int64_t until_ms)
+wait_until(const struct role *r, int64_t until_ms)
 {
 	int64_t now = clock_wall_ms();
 	int64_t wait = until_ms > now ? until_ms - now : LIMIT_WAIT_MS;
 
 	if (wait > LIMIT_WAIT_MAX_MS)
 		wait = LIMIT_WAIT_MAX_MS;
+	if (strcmp(r->seen.kind, "limited") == 0) /* the gateway lets them in one by one */
+		return (uint64_t)(now + wait + arc4random_uniform(KEY_SPREAD_MS));
 	return (uint64_t)(now + wait + arc4random_uniform((uint32_t)(wait / 10) + 10000));
 }
 
@@ -270,7 +317,7 @@ attempt_report(struct role *r, const struct agent_outcome *o, struct err *e)
 		return err_set(e, -ENOSPC, "%s", r->room.msg);
 	switch (agent_end_next(o->end)) {
 	case AGENT_WAIT:
-		rc = role_wait(r, wait_until(o->until_ms), o->reason, e);
+		rc = role_wait(r, wait_until(r, o->until_ms), o->reason, e);
 		break;
 	case AGENT_AFRESH: /* a new session of its own has ended so too */
 	case AGENT_GIVE_UP:

@@ -114,6 +114,23 @@ take_token(struct role *r, const struct msg_role_token *m)
 	change_redact(r);
 }
 
+/* That nothing can serve the agent explains its end; that a request needed two tries may. */
+static bool
+is_decisive(const char *kind)
+{
+	return strcmp(kind, "limited") == 0 || strcmp(kind, "refused") == 0 || strcmp(kind, "budget") == 0;
+}
+
+static void
+take_seen(struct role *r, const struct msg_seen *m)
+{
+	if (is_decisive(r->seen.kind) && !is_decisive(m->kind))
+		return;
+	snprintf(r->seen.kind, sizeof(r->seen.kind), "%s", m->kind);
+	snprintf(r->seen.text, sizeof(r->seen.text), "%s", m->text);
+	r->seen.until = m->until;
+}
+
 static void
 on_msg(void *arg, const struct msg *m)
 {
@@ -140,6 +157,8 @@ on_msg(void *arg, const struct msg *m)
 		    .use = m->ceiling.use_mb << 20};
 
 		ptree_put_over(&r->trees, &over);
+	} else if (m->id == MSG_SEEN) {
+		take_seen(r, &m->seen);
 	} else if (m->id == MSG_STOP) {
 		r->cancel_asked = m->stop.cancelled;
 		if (m->stop.cancelled) /* the link stops the loop for all others */

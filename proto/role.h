@@ -66,6 +66,10 @@ struct role {
 	struct view *view; /* what an answer to STATUS is put into; NULL: nobody asks */
 	bool keyed;        /* SECRETS came */
 	bool tokened;      /* ROLE_TOKEN came */
+	struct {
+		char kind[32], text[TEXT_MAX]; /* kind "": nothing */
+		uint64_t until;
+	} seen;            /* by the gateway, of the present attempt: what tells most */
 	bool cancel_asked; /* the last STOP was the run's cancellation */
 
 	/* Of the agent and its session: see proto/attempt. */

@@ -309,6 +309,48 @@ on_keys(struct client *c, const struct msg *m, struct err *e)
 	return 0;
 }
 
+/* Of a run whose keys are not in use there is nothing but their names. */
+static int
+on_key_list(struct client *c, const struct msg *m, struct err *e)
+{
+	const struct gw *g = &c->d->gw;
+	const char *id = m->key_list.run;
+	struct run *r = id == NULL ? gw_current_run(c->d) : runs_find(&c->d->runs, id);
+	bool in_use = r != NULL && g->rows.count > 0 && strcmp(g->rows.v[0]->gw_key_state.run, r->id) == 0;
+	struct msg info = {.id = MSG_KEY_INFO};
+
+	if (id != NULL && r == NULL)
+		return err_set(e, -ENOENT, "run %s is not unfinished: it has no keys", id);
+	for (size_t i = 0; in_use && i < g->rows.count; i++) {
+		const struct msg_gw_key_state *k = &g->rows.v[i]->gw_key_state;
+
+		info.key_info = (struct msg_key_info){.run = k->run,
+		    .name = k->name,
+		    .endpoint = k->endpoint,
+		    .organisation = k->organisation,
+		    .state = k->state,
+		    .family = k->family,
+		    .until = k->until,
+		    .since = k->since,
+		    .why = k->why,
+		    .in_flight = k->in_flight,
+		    .limit = k->limit,
+		    .requests = k->requests,
+		    .tokens_in = k->tokens_in,
+		    .tokens_out = k->tokens_out,
+		    .cost_uusd = k->cost_uusd,
+		    .shared = k->shared};
+		send_info(c, m->request, &info);
+	}
+	for (size_t i = 0; r != NULL && !in_use && i < r->keys.count; i++) {
+		info.key_info =
+		    (struct msg_key_info){.run = r->id, .name = r->keys.v[i].name, .state = "unused"};
+		send_info(c, m->request, &info);
+	}
+	send_end(c, m->request);
+	return 0;
+}
+
 static int
 on_forget(struct client *c, const struct msg *m, struct err *e)
 {
@@ -354,6 +396,7 @@ static const struct {
     {MSG_FORGET, on_forget},
     {MSG_KEYS, on_keys},
     {MSG_TOKEN, token_request},
+    {MSG_KEY_LIST, on_key_list},
     {MSG_PROBE, on_probe},
 };
 

@@ -139,8 +139,10 @@ on_signal(struct loop *l, int sig, void *arg)
 	struct daemon *d = arg;
 
 	(void)l;
-	if (sig == SIGHUP)
+	if (sig == SIGHUP) {
+		secrets_reload(d);
 		return;
+	}
 	log_info("signal %d (%s)", sig, strsignal(sig));
 	if (d->front_pid > 0)
 		kill(d->front_pid, sig);

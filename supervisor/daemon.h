@@ -177,6 +177,8 @@ void secrets_give(struct daemon *d, struct run *r, struct configs *keys);
 void secrets_lost(struct daemon *d);
 /* Roles at work are told the way to the gateway: those that have no token, or (moved) all of them. */
 void secrets_resend(struct daemon *d, bool moved);
+/* SIGHUP: refused keys are tried again. Other keys come by message alone (orchctl keys --reload FILE). */
+void secrets_reload(struct daemon *d);
 /* SECRETS to the role of t, behind its ASSIGN: the gateway's address and the token of its attempt. */
 void secrets_send(struct task *t);
 /* After a run with keys was loaded or dropped. */

@@ -265,8 +265,10 @@ on_note(struct daemon *d, const struct msg_gw_note *m)
 	const char *run = t != NULL ? t->run->id : d->gw.current;
 
 	store_add_event(d->store, run, t != NULL ? t->id : NULL, kind, NULL, m->text);
-	if (t != NULL)
-		tell_role(t, m);
+	if (t == NULL)
+		return;
+	t->limited |= strcmp(m->kind, "limited") == 0;
+	tell_role(t, m);
 }
 
 static void

@@ -126,6 +126,7 @@ struct task {
 	bool passed_over; /* in this turn */
 
 	char *token;     /* a secret: what opens the gateway to its agent; NULL: none */
+	bool limited;    /* its agent ended for want of a key: others may wake it */
 	bool agent_done; /* this process has run its agent: what is left is to commit, gate and hand in */
 
 	/* What it says it does. */

@@ -23,8 +23,9 @@ void process_init(struct process *p);
 /* A child that was just started. */
 void process_started(struct process *p, pid_t pid);
 /*
- * The one that was written down, if it is still there. fn(arg) runs once it has ended; but one that is a child
- * of ours (this process was another orchd before) has no pidfd then and is for the loop to watch. 0 or -ESRCH.
+ * The one that was written down, if it is still there. fn(arg) runs once it has ended; but one that is a
+ * child of ours (this process was another orchd before) has no pidfd then and is for the loop to watch. 0 or
+ * -ESRCH.
  */
 int process_adopt(struct process *p, struct event_base *base, pid_t pid, uint64_t start_ticks,
     void (*fn)(int fd, short what, void *arg), void *arg);

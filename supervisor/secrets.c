@@ -177,9 +177,23 @@ secrets_give(struct daemon *d, struct run *r, struct configs *keys)
 		store_add_event(d->store, r->id, NULL, "keys", NULL, "it has its keys again");
 	r->lack_told = false;
 	gw_tell_keys(d, r);
-	TAILQ_FOREACH (t, &r->tasks, entry)
+	TAILQ_FOREACH (t, &r->tasks, entry) {
 		t->changed = true;
+		if (t->limited && task_state(t) == TASK_WAITING)
+			t->wait_until = 0; /* what it waited for are other keys now */
+	}
 	secrets_resend(d, false);
+}
+
+void
+secrets_reload(struct daemon *d)
+{
+	struct run *r;
+
+	log_info("SIGHUP: refused keys are tried again; orchctl keys --reload FILE gives other ones");
+	TAILQ_FOREACH (r, &d->runs, entry)
+		if (r->keys.count > 0)
+			gw_tell_keys(d, r);
 }
 
 char *

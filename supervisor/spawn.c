@@ -223,7 +223,7 @@ spawn_process(struct daemon *d, struct task *t)
 	}
 	process_started(&t->process, pid);
 	t->unit_dirty = true;
-	t->agent_done = false;
+	t->agent_done = t->limited = false;
 	hold_started(d, t);
 	loop_watch_child(&d->loop, pid, on_child_exit, t);
 	greet(d, t, fd);

@@ -31,9 +31,11 @@
 	X(14, svg, flag, "--svg", 0, NULL, "as a picture: who worked when")                                  \
 	X(13, keys_file, text, "--keys", 0, "FILE",                                                          \
 	    "API keys as in CLAUDE_CONFIGS, from a file that only you can read")                             \
-	X(14, token_file, text, "--token-file", 0, "FILE",                                                   \
+	X(19, token_file, text, "--token-file", 0, "FILE",                                                   \
 	    "the token for GitHub, from a file that only you can read (default: GITHUB_TOKEN, gh auth "      \
 	    "token)")                                                                                        \
+	X(18, reload, text, "--reload", 0, "FILE",                                                           \
+	    "gives the run the keys of FILE in place of those that it has")                                  \
 	X(20, event, flag, "--event", 0, NULL,                                                               \
 	    "does what the GitHub event in GITHUB_EVENT_NAME and GITHUB_EVENT_PATH asks for")                \
 	X(21, trust, flag, "--trust", 0, NULL,                                                               \

@@ -5,7 +5,7 @@
 
 struct ctl;
 
-int cmd_run_main(struct ctl *c); /* cmd_run is common/cmd's */
+int cmd_run_main(struct ctl *c);  /* cmd_run is common/cmd's */
 int cmd_run_event(struct ctl *c); /* run --event */
 int cmd_status(struct ctl *c);
 int cmd_logs(struct ctl *c);
@@ -16,6 +16,7 @@ int cmd_stop(struct ctl *c);
 int cmd_restart(struct ctl *c);
 int cmd_cancel(struct ctl *c);
 int cmd_retry(struct ctl *c);
+int cmd_keys(struct ctl *c);
 int cmd_resume(struct ctl *c);
 int cmd_clean(struct ctl *c);
 int cmd_doctor(struct ctl *c);

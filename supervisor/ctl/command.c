@@ -36,6 +36,8 @@ static const struct command commands[] = {
 	cmd_resume, NULL},
     {"clean", "", "removes ended runs: history, logs, leftover worktrees; never a work branch", ARGS_all, 0,
 	0, cmd_clean, "also drops work that was saved from unfinished tasks (refs/orch/wip)"},
+    {"keys", "[RUN]", "shows what is known of each API key: state, limits, what it was used for",
+	ARGS_json | ARGS_reload, 0, 1, cmd_keys, NULL},
     {"doctor", "", "checks that everything a run needs is there", ARGS_json | ARGS_conf | ARGS_keys_file, 0,
 	0, cmd_doctor, NULL},
     {NULL, NULL, NULL, 0, 0, 0, NULL, NULL},

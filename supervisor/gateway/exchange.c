@@ -310,13 +310,17 @@ answer_lack(struct exchange *ex, const struct keys_pick *pick)
 
 	snprintf(ex->why, sizeof(ex->why), "%s", pick->why);
 	snprintf(text, sizeof(text), "orch: %s", pick->why);
-	gateway_note(ex->g, ex, pick->lack == KEYS_LACK_ACCESS ? "refused" : "limited", pick->until_ms,
-	    "no key can serve it: %s", pick->why);
+	gateway_note(ex->g, ex,
+	    pick->lack == KEYS_LACK_ACCESS  ? "refused"
+	    : pick->lack == KEYS_LACK_REACH ? "unreachable"
+					    : "limited",
+	    pick->until_ms, "no key can serve it: %s", pick->why);
 	switch (pick->lack) {
 	case KEYS_LACK_NONE:
 	case KEYS_LACK_QUOTA:
 	case KEYS_LACK_ROOM:
-		front_error(ex, 429, "rate_limit_error", wait, false, text);
+		/* Waiting is not the agent's affair: its task does, without it. */
+		front_error(ex, 429, "rate_limit_error", wait, pick->lack == KEYS_LACK_QUOTA, text);
 		break;
 	case KEYS_LACK_ACCESS:
 		front_error(ex, 403, "authentication_error", -1, true, text);

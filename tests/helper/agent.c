@@ -28,6 +28,7 @@
  *     branch NAME           git switch -C NAME (tool Bash)
  *     rmgit                 rm -rf .git (tool Bash)
  *     tokens IN OUT USD     adds to the session's usage
+ *     ask N                 N requests to $ANTHROPIC_BASE_URL with its key or token, one after the other
  *     expect_prompt TEXT    fails when the prompt does not hold TEXT; refuse_prompt: when it does
  *     expect_resumed        fails when this is not --resume; expect_fresh: when it is
  *     touch PATH            makes a file, without any event: for tests that wait for this agent

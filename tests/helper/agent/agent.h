@@ -41,6 +41,9 @@ void save_session(const struct agent *a);
 /* An error result and exit 1: the script, or how we were called, is wrong. */
 void __attribute__((noreturn, format(printf, 2, 3))) fail(struct agent *a, const char *fmt, ...);
 
+/* ask.c: one request to the API; an error result and exit 1 when it fails for good. */
+void ask(struct agent *a);
+
 /* commands.c */
 void __attribute__((noreturn)) stay(void);
 void on_term(int sig);

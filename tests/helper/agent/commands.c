@@ -284,6 +284,13 @@ do_retry(struct agent *a)
 }
 
 static void
+do_ask(struct agent *a)
+{
+	for (long n = strtol(a->arg, NULL, 10); n > 0; n--)
+		ask(a);
+}
+
+static void
 do_stderr(struct agent *a)
 {
 	(void)a;
@@ -429,6 +436,7 @@ const struct command agent_commands[] = {
     {"branch", true, false, do_branch},
     {"rmgit", false, false, do_rmgit},
     {"tokens", true, false, do_tokens},
+    {"ask", true, false, do_ask},
     {"expect_prompt", true, false, do_expect_prompt},
     {"refuse_prompt", true, false, do_refuse_prompt},
     {"expect_resumed", false, false, do_expect_resumed},
