@@ -227,7 +227,7 @@ set_end(struct agent_outcome *o, enum agent_end end, char *reason)
  * question to orchd first: whatever it was told before its answer has come then.
  */
 static int
-explain(struct role *r, struct agent_outcome *o, struct err *e)
+explain(struct role *r, unsigned keyings, struct agent_outcome *o, struct err *e)
 {
 	const struct msg_note nothing = {.session = r->session};
 	const char *kind = r->seen.kind, *text = r->seen.text;
@@ -236,6 +236,11 @@ explain(struct role *r, struct agent_outcome *o, struct err *e)
 	if (o->end == AGENT_OK || r->keys == NULL || r->session[0] == '\0')
 		return 0;
 	rc = role_note(r, &nothing, e);
+	if (rc == 0 && r->keyings != keyings && (o->end == AGENT_AUTH || o->end == AGENT_ENDPOINT)) {
+		set_end(o, AGENT_LIMITED, xstrdup("the gateway was replaced, with another way to it"));
+		o->until_ms = clock_wall_ms() + 1000;
+		return 0;
+	}
 	if (rc < 0 || kind[0] == '\0')
 		return rc;
 	if (strcmp(kind, "limited") == 0) {
@@ -260,9 +265,11 @@ attempt_run(struct role *r, const struct attempt *a, struct agent_outcome *o, st
 {
 	const char *fresh = a->fresh == NULL ? a->prompt : a->fresh;
 	bool resume = r->session[0] != '\0';
+	unsigned keyings;
 	int rc;
 
 	memset(o, 0, sizeof(*o));
+	keyings = r->keyings;
 	r->seen.kind[0] = '\0';
 	rc = check_agent(r, o, e);
 	if (rc != 0)
@@ -283,7 +290,7 @@ out:
 	if (rc == 0)
 		rc = note_usage(r, o, e);
 	if (rc == 0)
-		rc = explain(r, o, e);
+		rc = explain(r, keyings, o, e);
 	if (rc < 0) {
 		agent_outcome_clear(o);
 		memset(o, 0, sizeof(*o));

@@ -147,6 +147,7 @@ on_msg(void *arg, const struct msg *m)
 		if (take_secrets(r, &m->secrets, &e) < 0)
 			log_warn("the SECRETS were ignored: %s", e.msg);
 		r->keyed = true;
+		r->keyings++;
 	} else if ((m->id == MSG_RUN_INFO || m->id == MSG_TASK_INFO) && r->view != NULL) {
 		view_put(r->view, m, NULL);
 	} else if (m->id == MSG_ROLE_TOKEN) {

@@ -65,6 +65,7 @@ struct role {
 	struct team team;
 	struct view *view; /* what an answer to STATUS is put into; NULL: nobody asks */
 	bool keyed;        /* SECRETS came */
+	unsigned keyings;  /* how often */
 	bool tokened;      /* ROLE_TOKEN came */
 	struct {
 		char kind[32], text[TEXT_MAX]; /* kind "": nothing */

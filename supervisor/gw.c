@@ -166,6 +166,7 @@ process_ended(struct gw *g, int status, bool known)
 	note(g);
 	if (g->adopted) {
 		g->adopted = false;
+		secrets_resend(d, false); /* whose token it did not tell any more */
 		secrets_lost(d);
 	}
 	gw_step(d, UNIT_EV_EXIT, code);

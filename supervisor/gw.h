@@ -70,6 +70,9 @@ void gw_tell_token(struct daemon *d, const struct task *t);
 void gw_use(struct daemon *d, const struct run *r);
 /* The attempt of t has ended: its token, if it had one, opens nothing more. */
 void gw_end_token(struct daemon *d, struct task *t);
+/* The process of t has ended: do its agents' own numbers and the gateway's agree? If not, the history says
+ * so, once for each difference. */
+void gw_reconcile(struct daemon *d, struct task *t);
 void gw_message(struct daemon *d, struct peer *p, const struct msg *m);
 void gw_rows_clear(struct gw_rows *rows);
 

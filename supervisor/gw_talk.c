@@ -289,6 +289,23 @@ on_usage(struct daemon *d, const struct msg_gw_usage *m)
 }
 
 void
+gw_reconcile(struct daemon *d, struct task *t)
+{
+	int64_t in = t->gw_tokens_in - t->tokens_in, out = t->gw_tokens_out - t->tokens_out;
+	char *text;
+
+	if (!t->agent_done || t->gw_requests == 0 || (in == t->gap_in && out == t->gap_out))
+		return;
+	t->gap_in = in;
+	t->gap_out = out;
+	text = xasprintf("the gateway counted %lld + %lld tokens, its agent says %lld + %lld",
+	    (long long)t->gw_tokens_in, (long long)t->gw_tokens_out, (long long)t->tokens_in,
+	    (long long)t->tokens_out);
+	store_add_event(d->store, t->run->id, t->id, "usage", NULL, text);
+	free(text);
+}
+
+void
 gw_rows_clear(struct gw_rows *rows)
 {
 	for (size_t i = 0; i < rows->count; i++)

@@ -125,8 +125,9 @@ struct task {
 	int held_why;     /* enum admit_why, with held */
 	bool passed_over; /* in this turn */
 
-	char *token;     /* a secret: what opens the gateway to its agent; NULL: none */
-	bool limited;    /* its agent ended for want of a key: others may wake it */
+	char *token;             /* a secret: what opens the gateway to its agent; NULL: none */
+	int64_t gap_in, gap_out; /* tokens that the gateway counted and its agents did not, as last told */
+	bool limited;            /* its agent ended for want of a key: others may wake it */
 	bool agent_done; /* this process has run its agent: what is left is to commit, gate and hand in */
 
 	/* What it says it does. */

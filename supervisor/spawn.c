@@ -72,6 +72,7 @@ process_ended(struct task *t, int status, bool known)
 		peer_close(t->peer, "its process has ended");
 	forget_process(t);
 	gw_end_token(d, t);
+	gw_reconcile(d, t);
 	if (t->level == 0 && !d->stopping && !t->run->stopped)
 		effect_epilogue_over(d, t->run);
 	if (adopted) /* what it leaves does not fall back to us: it never was below us */

@@ -260,6 +260,9 @@ on_end(void *arg, enum upstream_end end, const char *text)
 		gateway_note(ex->g, NULL, "key", -1, "%s", r.note);
 	gateway_kick(ex->g);
 	probes_plan(ex->g);
+	if (!r.retry && r.spent_until_ms > 0)
+		gateway_note(ex->g, ex, "limited", r.spent_until_ms, "no key can serve it: %s",
+		    r.note[0] != '\0' ? r.note : "the quota of its key is spent");
 	if (!r.retry) {
 		give(ex, end, text);
 		return;

@@ -101,7 +101,8 @@ struct keys_outcome {
 struct keys_report {
 	bool retry; /* pick again, from again_ms on; else the answer goes to the client */
 	int64_t again_ms;
-	char note[320]; /* what changed about the key, a sentence; "" when nothing did */
+	int64_t spent_until_ms; /* no other try, for the key's quota is spent until then; 0: not for that */
+	char note[320];         /* what changed about the key, a sentence; "" when nothing did */
 };
 
 /* What is known of a key, for people and for the store. Strings are borrowed until the next call. */

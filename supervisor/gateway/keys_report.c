@@ -234,4 +234,6 @@ keys_report(struct keys *k, struct keys_try *t, const char *model, const struct 
 	key->in_flight--;
 	if (!o->begun)
 		decide(k, t, key, model, kind, wait_ms, now, r);
+	if (!r->retry && kind == KIND_QUOTA)
+		r->spent_until_ms = key_block(key, family, now.ms).until_ms;
 }

@@ -1,0 +1,309 @@
+/*
+ * Runs whose agents really ask an API, through the gateway that orchd starts. What the gateway is for: that a
+ * limit, a death or a budget is the gateway's and orchd's affair, and no agent's.
+ */
+#include "common/alloc.h"
+#include "common/fd.h"
+#include "common/json.h"
+#include "common/proc.h"
+#include "tests/helper/lib/e2e.h"
+#include "tests/helper/lib/e2e_api.h"
+#include "tests/helper/lib/test.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ANSWER "reply forever\ntext ok\nusage 100 20\n"
+#define SPENT "http 429 x1\nheader retry-after: 3600\nheader anthropic-ratelimit-tokens-remaining: 0\n"
+
+static struct e2e_api api;
+
+static int
+setup(void **state)
+{
+	int rc = e2e_setup(state);
+
+	e2e_api_start(&api, *state);
+	return rc;
+}
+
+static int
+teardown(void **state)
+{
+	unsetenv("CLAUDE_CONFIGS");
+	e2e_api_stop(&api);
+	return e2e_teardown(state);
+}
+
+/* Configurations of those names, each with its own script at the API. */
+static char *
+configs(const char *const *names)
+{
+	json_t *list = json_array();
+	char *text;
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		json_array_append_new(
+		    list, json_pack("{s:s, s:o, s:{s:o}}", "name", names[i], "apiKey",
+			      json_sprintf("sk-test-dummy-%s", names[i]), "env", "ANTHROPIC_BASE_URL",
+			      json_sprintf("%s/w/%s", api.url, names[i])));
+	text = json_text(list);
+	json_decref(list);
+	return text;
+}
+
+static void
+use_keys(const char *const *names)
+{
+	char *text = configs(names);
+
+	setenv("CLAUDE_CONFIGS", text, 1);
+	free(text);
+}
+
+static size_t
+count_requests(const char *script)
+{
+	json_t *list = e2e_api_requests(&api, script);
+	size_t posts = 0, i;
+	json_t *j;
+
+	json_array_foreach (list, i, j)
+		posts += strcmp(json_str(j, "method"), "POST") == 0;
+	json_decref(list);
+	return posts;
+}
+
+/* The gateway: orchd's child of that name. */
+static pid_t
+gateway_pid(struct e2e *e)
+{
+	pid_t orchd = e2e_pid(e, NULL), found = 0;
+	DIR *d = opendir("/proc");
+	struct dirent *de;
+
+	assert_non_null(d);
+	while ((de = readdir(d)) != NULL) {
+		pid_t pid = (pid_t)strtol(de->d_name, NULL, 10);
+		char path[64], *comm = NULL;
+
+		snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+		if (pid > 1 && proc_parent(pid) == orchd && fd_read_file(path, 64, &comm, NULL) == 0 &&
+		    strncmp(comm, "orch-gateway", 12) == 0)
+			found = pid;
+		free(comm);
+	}
+	closedir(d);
+	return found;
+}
+
+static json_t *
+list_keys(struct e2e *e)
+{
+	struct ctlrun r;
+	json_t *list;
+
+	assert_int_equal(e2e_ctl(e, &r, "keys", "--json", NULL), 0);
+	list = json_loads(r.out, 0, NULL);
+	assert_non_null(list);
+	ctlrun_clear(&r);
+	return list;
+}
+
+/* Until orchd can tell of the keys' states. */
+static void
+await_keys(struct e2e *e)
+{
+	for (bool known = false; !known;) {
+		json_t *list = list_keys(e);
+		const char *state = json_str(json_array_get(list, 0), "state");
+
+		known = state != NULL && strcmp(state, "unused") != 0;
+		json_decref(list);
+	}
+}
+
+/* Every agent asks; one key meets its quota in the middle, and no agent notices. */
+static void
+test_a_spent_key_is_nobodys_affair(void **state)
+{
+	static const char *const names[] = {"one", "two", NULL};
+	struct e2e *e = *state;
+	json_t *run, *keys, *task;
+
+	e2e_api_script(&api, "one", "reply x2\ntext ok\nusage 100 20\n" SPENT ANSWER);
+	e2e_api_script(&api, "two", ANSWER);
+	use_keys(names);
+	e2e_plan(e, "director", "ask 1\n", "a");
+	e2e_plan(e, "em-a", "ask 1\n", "x y");
+	e2e_work(e, "a.x", "ask 3\ntouch @/asked\nwait_file @/go\n");
+	e2e_work(e, "a.y", "ask 3\n");
+	e2e_begin(e, NULL);
+	e2e_await_file(e, "asked");
+	e2e_await(e, "m1/em1/w2", "state", "integrated");
+	keys = list_keys(e);
+	assert_string_equal(json_str(json_array_get(keys, 0), "name"), "one");
+	assert_string_equal(json_str(json_array_get(keys, 0), "state"), "benched");
+	assert_non_null(strstr(json_str(json_array_get(keys, 0), "why"), "429"));
+	assert_string_equal(json_str(json_array_get(keys, 1), "state"), "ok");
+	json_decref(keys);
+	e2e_touch(e, "go");
+	assert_int_equal(e2e_end(e), 0);
+	e2e_assert_state(e, "m1", "complete");
+	assert_int_equal(count_requests("one"), 3);
+	assert_int_equal(count_requests("two"), 6);
+	assert_int_equal(e2e_count(e, NULL, "retry", NULL), 0); /* what agents do when they see a fault */
+	assert_true(e2e_count(e, NULL, "switch", NULL) >= 1);
+	assert_int_equal(e2e_count(e, "m1", "key", NULL), 1);
+	run = e2e_status(e, "m1");
+	task = e2e_task(run, "m1/em1/w1");
+	assert_int_equal(json_integer_value(json_object_get(task, "tokens_in")), 300);
+	assert_int_equal(json_integer_value(json_object_get(task, "tokens_out")), 60);
+	assert_int_equal(json_integer_value(json_object_get(run, "tokens_in")), 800);
+	json_decref(run);
+	assert_int_equal(e2e_count(e, NULL, "usage", NULL), 0); /* agents and gateway agree */
+}
+
+/* No key is left: the task waits without its agent, and goes on in its session when there are other keys. */
+static void
+test_waiting_is_not_failing(void **state)
+{
+	static const char *const spent[] = {"one", NULL}, *const fresh[] = {"two", NULL};
+	struct e2e *e = *state;
+	char *file, *text;
+	json_t *run, *task;
+
+	e2e_api_script(&api, "one", "reply x2\ntext ok\n" SPENT);
+	e2e_api_script(&api, "two", ANSWER);
+	use_keys(spent);
+	e2e_plan(e, "director", "ask 1\n", "a");
+	e2e_plan(e, "em-a", "ask 1\n", "x");
+	e2e_script(e, "worker-a.x.1", "write a/x.txt <<END\nhalf\nEND\nask 1\n");
+	e2e_script(e, "worker-a.x.2", "expect_resumed\nask 1\nwrite a/x.txt <<END\nx\nEND\nsay done\n");
+	e2e_begin(e, "--detach", NULL);
+	e2e_await(e, "m1/em1/w1", "state", "waiting");
+	run = e2e_status(e, "m1");
+	task = e2e_task(run, "m1/em1/w1");
+	if (strstr(json_str(task, "reason"), "key one: quota of") == NULL)
+		fail_msg("%s", json_str(task, "reason"));
+	assert_int_equal(json_integer_value(json_object_get(task, "attempt")), 1);
+	assert_string_equal(json_str(task, "unit"), "none");
+	json_decref(run);
+
+	file = xasprintf("%s/keys.json", e->tmp);
+	text = configs(fresh);
+	assert_int_equal(fd_write_file(file, text, strlen(text), 0600), 0);
+	e2e_ctl_ok(e, "keys", "--reload", file, NULL);
+	e2e_await(e, "m1", "state", "complete");
+	e2e_assert_shows(e, "m1", "a/x.txt", "x");
+	run = e2e_status(e, "m1");
+	assert_int_equal(json_integer_value(json_object_get(e2e_task(run, "m1/em1/w1"), "attempt")), 1);
+	json_decref(run);
+	unlink(file);
+	free(file);
+	free(text);
+}
+
+/* The next gateway serves the same port, with the same tokens, and does not try the spent key again. */
+static void
+test_a_gateway_that_dies_is_replaced(void **state)
+{
+	static const char *const names[] = {"one", "two", NULL};
+	struct e2e *e = *state;
+	pid_t gateway;
+
+	e2e_api_script(&api, "one", SPENT ANSWER);
+	e2e_api_script(&api, "two", ANSWER);
+	use_keys(names);
+	e2e_plan(e, "director", "ask 1\n", "a");
+	e2e_plan(e, "em-a", "ask 1\n", "x");
+	e2e_work(e, "a.x", "ask 1\ntouch @/asked\nwait_file @/go\nask 2\n");
+	e2e_begin(e, "--detach", NULL);
+	e2e_await_file(e, "asked");
+	e2e_await(e, "m1", "key", NULL);
+	gateway = gateway_pid(e);
+	assert_true(gateway > 1);
+	kill(gateway, SIGKILL);
+	e2e_await_gone(e, gateway);
+	e2e_touch(e, "go");
+	e2e_await(e, "m1", "state", "complete");
+	assert_int_equal(count_requests("one"), 1);
+	assert_int_equal(count_requests("two"), 5);
+	assert_int_equal(e2e_count(e, NULL, "retry", NULL), 0);
+}
+
+/* Nobody notices that orchd died. That its gateway dies then costs agents one try: until the next one has
+ * the port it is nobody's. */
+static void
+test_a_gateway_survives_its_orchd(void **state)
+{
+	static const char *const names[] = {"one", NULL};
+	struct e2e *e = *state;
+	pid_t orchd, gateway;
+
+	e2e_api_script(&api, "one", ANSWER);
+	use_keys(names);
+	e2e_plan(e, "director", "", "a");
+	e2e_plan(e, "em-a", "", "x");
+	e2e_work(e, "a.x",
+	    "ask 1\ntouch @/asked\nwait_file @/go\nask 1\ntouch @/again\nwait_file @/gone\nask 1\n");
+	e2e_begin(e, "--detach", NULL);
+	e2e_await_file(e, "asked");
+	unsetenv("CLAUDE_CONFIGS");
+	orchd = e2e_pid(e, NULL);
+	gateway = gateway_pid(e);
+	kill(orchd, SIGKILL);
+	e2e_await_gone(e, orchd);
+	e2e_touch(e, "go"); /* nobody but the gateway is there */
+	e2e_await_file(e, "again");
+	json_decref(e2e_status(e, "m1")); /* starts the next orchd */
+	e2e_follow(e);
+	await_keys(e);          /* it has them back */
+	kill(gateway, SIGKILL); /* nobody's child */
+	e2e_await_gone(e, gateway);
+	e2e_touch(e, "gone");
+	e2e_await(e, "m1", "state", "complete");
+	assert_int_equal(count_requests("one"), 3);
+}
+
+/* The gateway counts, and lets nothing through that is not paid for. */
+static void
+test_a_budget_ends_the_run(void **state)
+{
+	static const char *const names[] = {"one", NULL};
+	struct e2e *e = *state;
+	json_t *run;
+
+	e2e_api_script(&api, "one", "reply forever\ntext ok\nusage 300 100\n");
+	use_keys(names);
+	e2e_plan(e, "director", "", "a");
+	e2e_plan(e, "em-a", "", "x y:x");
+	e2e_work(e, "a.x", "ask 1\n");
+	e2e_script(e, "worker-a.y", "ask 9\nsay never\n");
+	e2e_begin(e, "--max-run-tokens", "1000", NULL);
+	assert_int_equal(e2e_end(e), 1);
+	e2e_assert_state(e, "m1", "partial");
+	assert_int_equal(count_requests("one"), 3);
+	run = e2e_status(e, "m1");
+	assert_non_null(strstr(json_str(run, "reason"), "of the run's budget of 1000 tokens are used"));
+	json_decref(run);
+}
+
+int
+main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    T(test_a_spent_key_is_nobodys_affair),
+	    T(test_waiting_is_not_failing),
+	    T(test_a_gateway_that_dies_is_replaced),
+	    T(test_a_gateway_survives_its_orchd),
+	    T(test_a_budget_ends_the_run),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
