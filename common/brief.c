@@ -104,8 +104,10 @@ add_rework(struct prompt *p, const struct brief *b)
 	}
 	if (has_conflicts(b)) {
 		prompt_add(p,
-		    "The merge left conflicts. Resolve them so that both sides' intent is kept, and remove "
-		    "every conflict marker, in:\n");
+		    "The merge left conflicts, with your side, the common base (after |||||||) and the "
+		    "others' "
+		    "side in each place. Resolve them so that both sides' intent is kept, and remove every "
+		    "conflict marker, in:\n");
 		prompt_list(p, b->conflicts);
 	}
 	if (b->evidence != NULL || has_conflicts(b))

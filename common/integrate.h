@@ -23,10 +23,11 @@ enum integrate_verdict {
 };
 
 struct integrate_spec {
-	struct git *git;      /* of the repository */
-	const char *branch;   /* the parent's, short name */
-	const char *worktree; /* absolute path for the detached worktree; made when it is needed */
-	const json_t *verify; /* NULL: no gate, but for what more() says */
+	struct git *git;           /* of the repository */
+	const char *branch;        /* the parent's, short name */
+	const char *const *shared; /* patterns of files to which several may add; NULL: none */
+	const char *worktree;      /* absolute path for the detached worktree; made when it is needed */
+	const json_t *verify;      /* NULL: no gate, but for what more() says */
 	/* *areas: commands that must pass on commit beside it (a fresh array, or NULL: none); NULL: never
 	 * any. */
 	int (*more)(void *arg, const char *commit, json_t **areas, struct err *e);

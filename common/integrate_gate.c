@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A worktree with exactly commit in it; what cannot be put right is made again. */
-static int
-prepare_worktree(const struct integrate_spec *s, const char *commit, struct err *e)
+/* What cannot be put right is made again. */
+int
+integrate_checkout(const struct integrate_spec *s, const char *commit, struct err *e)
 {
 	int rc = -EIO;
 
@@ -26,8 +26,6 @@ prepare_worktree(const struct integrate_spec *s, const char *commit, struct err 
 			rc = git_worktree_exact(&wt, commit, e);
 		git_clear(&wt);
 	}
-	if (rc == 0 && s->furnish != NULL)
-		rc = s->furnish(s->arg, e);
 	return rc;
 }
 
@@ -53,7 +51,9 @@ fresh_tree(void *arg, struct err *e)
 {
 	const struct tree *t = arg;
 
-	return prepare_worktree(t->s, t->commit, e);
+	int rc = integrate_checkout(t->s, t->commit, e);
+
+	return rc == 0 && t->s->furnish != NULL ? t->s->furnish(t->s->arg, e) : rc;
 }
 
 static void

@@ -287,6 +287,7 @@ merge(struct round *m, struct err *e)
 	struct integrate_spec spec = {
 	    .git = &r->git,
 	    .branch = m->ld->branch,
+	    .shared = (const char *const *)m->ld->plan.shared,
 	    .worktree = r->worktree,
 	    .verify = r->conf.verify,
 	    .setup = r->conf.setup,

@@ -22,8 +22,8 @@ merge_trees(struct role *r, const char *ours, const char *theirs, char tree[GIT_
 	struct git_out out = {0};
 	char **list = NULL;
 	size_t n = 0;
-	int rc = git_run(&r->git, GIT_ANY_EXIT, &out, e, "merge-tree", "--write-tree", "-z", "--name-only",
-	    "--no-messages", ours, theirs, NULL);
+	int rc = git_run(&r->git, GIT_ANY_EXIT, &out, e, "-c", "merge.conflictStyle=diff3", "merge-tree",
+	    "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs, NULL);
 
 	if (rc == 0 && out.code > 1)
 		rc = -EIO; /* e has git's words */

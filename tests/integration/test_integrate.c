@@ -164,6 +164,69 @@ conflicts_leave_nothing_behind(void **state)
 	free(after);
 }
 
+/* Both sides, the base between them, and whose work was there first. */
+static void
+conflicts_are_told_in_full(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(integrate(f, child(f, "file", "1\nmine\n3\n")), INTEGRATE_MERGED);
+	assert_int_equal(integrate(f, child(f, "file", "1\ntheirs\n3\n")), INTEGRATE_CONFLICT);
+	assert_non_null(strstr(f->r.evidence, "\nmine\n|||||||"));
+	assert_non_null(strstr(f->r.evidence, "\n2\n=======\ntheirs\n>>>>>>>"));
+	assert_non_null(strstr(f->r.evidence, "What changed them on the branch meanwhile:\n"));
+	assert_false(testrepo_exists(f->t, "wt/1-em1"));
+}
+
+/* What both only add to a file that the plan shares is no conflict; what one of them changes is. */
+static void
+additions_to_shared_files_are_united(void **state)
+{
+	static const char *const shared[] = {"file", NULL};
+	struct fixture *f = *state;
+	char *text;
+
+	assert_int_equal(integrate(f, child(f, "file", "1\n2\n3\na\n")), INTEGRATE_MERGED);
+	assert_int_equal(integrate(f, child(f, "file", "1\n2\n3\nb\n")), INTEGRATE_CONFLICT);
+	f->s.shared = shared;
+	assert_int_equal(integrate(f, xstrdup(f->child)), INTEGRATE_MERGED);
+	text = testrepo_git(f->t, NULL, "show", PARENT ":file", NULL);
+	assert_string_equal(text, "1\n2\n3\na\nb");
+	free(text);
+	assert_int_equal(integrate(f, child(f, "file", "1\n2\n3 changed\nc\n")), INTEGRATE_CONFLICT);
+	assert_non_null(strstr(f->r.evidence, "- file (shared: resolve it first)\n"));
+}
+
+/* The same change is on both sides, and more on one of them: commit by commit there is no conflict. */
+static void
+a_clean_rebase_is_a_merge(void **state)
+{
+	struct fixture *f = *state;
+	char *text, *head;
+
+	assert_int_equal(integrate(f, child(f, "file", "1\nsame\n3\n")), INTEGRATE_MERGED);
+	testrepo_do(f->t, NULL, "checkout", "-q", "--detach", f->base, NULL);
+	testrepo_file(f->t, "file", "1\nsame\n3\n");
+	free(testrepo_commit(f->t, "the same"));
+	testrepo_file(f->t, "file", "1\nmore\n3\n");
+	head = testrepo_commit(f->t, "and more");
+	testrepo_do(f->t, NULL, "checkout", "-q", "main", NULL);
+	assert_int_equal(integrate(f, head), INTEGRATE_MERGED);
+	text = testrepo_git(f->t, NULL, "show", PARENT ":file", NULL);
+	assert_string_equal(text, "1\nmore\n3");
+	free(text);
+	/* One that does not apply so either leaves nothing unfinished. */
+	testrepo_do(f->t, NULL, "checkout", "-q", "--detach", f->base, NULL);
+	testrepo_file(f->t, "file", "1\nother\n3\n");
+	free(testrepo_commit(f->t, "other"));
+	testrepo_file(f->t, "file", "1\nother still\n3\n");
+	head = testrepo_commit(f->t, "still");
+	testrepo_do(f->t, NULL, "checkout", "-q", "main", NULL);
+	gate_is(f, "test -z \"$(git status --porcelain)\" && ! git status | grep -q rebas");
+	assert_int_equal(integrate(f, head), INTEGRATE_CONFLICT);
+	assert_int_equal(integrate(f, child(f, "c", "c\n")), INTEGRATE_MERGED);
+}
+
 static void
 conflict_evidence_is_bounded(void **state)
 {
@@ -182,7 +245,7 @@ conflict_evidence_is_bounded(void **state)
 	}
 	testrepo_do(f->t, NULL, "checkout", "-q", "main", NULL);
 	assert_non_null(strstr(f->r.reason, "300 files"));
-	assert_true(strlen(f->r.evidence) <= 16 * 1024);
+	assert_true(strlen(f->r.evidence) <= 32 * 1024);
 	assert_non_null(strstr(f->r.evidence, "CONFLICT (add/add)"));
 	assert_true(text_is_utf8(f->r.evidence, strlen(f->r.evidence)));
 }
@@ -315,6 +378,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(merges_with_a_commit_of_two_parents),
 	    TEST(conflicts_leave_nothing_behind),
+	    TEST(conflicts_are_told_in_full),
+	    TEST(additions_to_shared_files_are_united),
+	    TEST(a_clean_rebase_is_a_merge),
 	    TEST(conflict_evidence_is_bounded),
 	    TEST(red_together_does_not_move_the_branch),
 	    TEST(what_was_red_before_is_not_the_childs_fault),
