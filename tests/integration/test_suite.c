@@ -2,9 +2,9 @@
 #include "tests/helper/lib/test.h"
 #include "tests/suite/lib/suite.h"
 
-/* Seeds that together have most kinds. */
-#define FIRST 1
-#define REPOS 5
+/* Seeds that together have conflicts of all kinds. */
+#define FIRST 3
+#define REPOS 3
 
 int
 main(void)
