@@ -25,8 +25,8 @@ struct suite_file {
 };
 
 struct suite_area {
-	char id[4];
-	char owns[64]; /* the inside of a JSON array */
+	const char *id; /* of one letter */
+	char owns[64];  /* the inside of a JSON array */
 	char shared[48];
 	size_t kind;
 	struct suite_task tasks[TASKS_MAX];

@@ -62,6 +62,7 @@ add_clash(struct e2e *e, struct suite_area *a, const char *other, bool first)
 static void
 generate(struct e2e *e, struct scenario *s, unsigned state)
 {
+	static const char *const ids[AREAS_MAX] = {"a", "b", "c"};
 	size_t count = 1 + suite_pick(&state, AREAS_MAX);
 
 	memset(s, 0, sizeof(*s));
@@ -71,7 +72,7 @@ generate(struct e2e *e, struct scenario *s, unsigned state)
 
 		a->kind = pick_kind(s, &state);
 		s->count++;
-		a->id[0] = (char)('a' + i);
+		a->id = ids[i];
 		suite_fill(e, a, &state);
 	}
 	s->clash = count > 1 && suite_pick(&state, 4) == 0 && s->areas[0].count < TASKS_MAX &&
