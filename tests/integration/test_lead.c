@@ -694,11 +694,12 @@ em_dies(struct rolehost *f, const struct msg *m)
 		struct host_child worker = f->children[0];
 
 		worker.branch = xasprintf("%s-w1", f->children[0].branch);
-		worker.head = NULL;
+		worker.head = worker.base = NULL;
 		worker.state = xstrdup("");
 		host_child_submits(f, &worker, "src/w", "a worker's\n");
 		free(worker.branch);
 		free(worker.head);
+		free(worker.base);
 		free(worker.state);
 		leave_record(f, "25-em1-w2");
 		host_child_ends(f, &f->children[0], "failed", "parked");
