@@ -60,6 +60,19 @@ await_comment(struct e2e *e, const char *words)
 }
 
 static void
+await_label(struct e2e *e, const char *label)
+{
+	int64_t deadline = clock_now_ms() + 60000;
+	bool never = false;
+
+	while (!fakegithub_has_label(&hub, "25", label)) {
+		if (clock_now_ms() > deadline)
+			fail_msg("the label %s does not come", label);
+		loop_wait(&e->repo->loop, &never, clock_now_ms() + 20);
+	}
+}
+
+static void
 assert_end(const char *words, const char *label)
 {
 	const char *text = fakegithub_ours(&hub, "25", 0);
@@ -86,7 +99,7 @@ test_an_issue_is_done(void **state)
 	e2e_follow(e);
 	e2e_await_file(e, "at-one");
 	await_comment(e, "### orch: running");
-	assert_true(fakegithub_has_label(&hub, "25", "orch:running"));
+	await_label(e, "orch:running");
 	e2e_touch(e, "go");
 	e2e_await(e, "25", "state", "complete");
 	assert_end("### orch: complete", "orch:complete");
