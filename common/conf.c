@@ -172,6 +172,9 @@ check_str(const struct option *o, const char *name, const char *value, struct er
 	int rc = conf_check_str(name, value, e);
 	char *shown;
 
+	if (rc == 0 && o->offset == offsetof(struct conf, prs) && strcmp(value, "final") != 0 &&
+	    strcmp(value, "none") != 0)
+		return err_set(e, -EINVAL, "%s must be final or none", name);
 	if (rc == 0 && o->offset == offsetof(struct conf, log) && log_level_parse(value) < 0) {
 		shown = text_line(value, SHOWN_MAX);
 		rc = err_set(e, -EINVAL, "%s must be error, warn, info or debug, not \"%s\"", name, shown);
@@ -333,8 +336,7 @@ apply_file(struct conf *c, json_t *file, struct err *e)
 
 	if (!json_is_object(file))
 		return err_set(e, -EINVAL, "must hold one JSON object");
-	json_object_foreach(file, key, value)
-	{
+	json_object_foreach (file, key, value) {
 		const struct option *o = find_key(key);
 
 		rc = o == NULL ? refuse_key(key, e) : set_json(c, o, value, false, e);

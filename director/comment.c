@@ -25,6 +25,8 @@ struct page {
 	const struct view_run *r;
 	const struct comment_facts *facts;
 	enum detail detail;
+	bool pull;      /* the body of a pull request */
+	uint64_t issue; /* of it */
 };
 
 const char *const comment_labels[] = {
@@ -71,7 +73,12 @@ put_head(const struct page *p)
 {
 	const struct msg_run_info *i = p->r->info;
 
-	fprintf(p->f, "%s\n### orch: %s", COMMENT_MARKER, i->stopped ? "stopped" : i->state);
+	if (p->pull && p->issue != 0)
+		fprintf(p->f, "%s #%" PRIu64 ".\n\n",
+		    strcmp(i->state, "complete") == 0 ? "Closes" : "Part of", p->issue);
+	if (!p->pull)
+		fprintf(p->f, "%s\n", COMMENT_MARKER);
+	fprintf(p->f, "### orch: %s", i->stopped ? "stopped" : i->state);
 	if (i->tasks > 0 && !view_run_ended(p->r))
 		fprintf(p->f, ", %" PRIu64 " of %" PRIu64 " tasks done", i->integrated, i->tasks);
 	fputs("\n\n", p->f);
@@ -288,7 +295,7 @@ put_foot(const struct page *p)
 		put_link(p->f, "Log of the workflow", job);
 		fputs(". ", p->f);
 	}
-	fprintf(p->f, "<sub>Run %s of orch, edited in place.</sub>\n", p->r->id);
+	fprintf(p->f, "<sub>Run %s of orch%s.</sub>\n", p->r->id, p->pull ? "" : ", edited in place");
 }
 
 static void
@@ -311,11 +318,9 @@ put_page(const struct page *p)
 		fputs("\n<sub>Shortened to what GitHub takes.</sub>\n", p->f);
 }
 
-char *
-comment_render(const struct view_run *r, const struct comment_facts *facts, size_t max)
+static char *
+render(struct page p, size_t max)
 {
-	struct page p = {.r = r, .facts = facts};
-
 	for (;; p.detail++) {
 		char *text = NULL;
 		size_t size = 0;
@@ -329,4 +334,16 @@ comment_render(const struct view_run *r, const struct comment_facts *facts, size
 			return text;
 		free(text);
 	}
+}
+
+char *
+comment_render(const struct view_run *r, const struct comment_facts *facts, size_t max)
+{
+	return render((struct page){.r = r, .facts = facts}, max);
+}
+
+char *
+comment_pull_text(const struct view_run *r, const struct comment_facts *facts, uint64_t issue, size_t max)
+{
+	return render((struct page){.r = r, .facts = facts, .pull = true, .issue = issue}, max);
 }

@@ -20,6 +20,11 @@ struct comment_facts {
 /* The hidden line by which we find our comment of an issue again; every run of the issue has the same. */
 #define COMMENT_MARKER "<!-- orch: status -->"
 
+/* The same for the body of a pull request, without the marker; a complete run's closes the issue (0: none).
+ */
+char *comment_pull_text(
+    const struct view_run *r, const struct comment_facts *facts, uint64_t issue, size_t max);
+
 /* At most max bytes (at least 50,000, so that the verdict fits), the marker first. Caller frees. */
 char *comment_render(const struct view_run *r, const struct comment_facts *facts, size_t max);
 

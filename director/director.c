@@ -92,7 +92,8 @@ find_head(struct lead *ld, char head[GIT_OID_HEX], struct err *e)
 }
 
 static int
-tell_end(struct lead *ld, const char *head, const struct director_end *end, struct err *e)
+tell_end(
+    struct lead *ld, const char *head, const char *pull_url, const struct director_end *end, struct err *e)
 {
 	struct role *r = ld->role;
 	struct git_stat st = {0};
@@ -107,6 +108,7 @@ tell_end(struct lead *ld, const char *head, const struct director_end *end, stru
 	m.finish.deletions = st.deletions;
 	m.finish.reason = end->reason;
 	m.finish.failed = end->failed;
+	m.finish.pull_url = pull_url;
 	return link_call(r->link, &m, NULL, e);
 }
 
@@ -128,10 +130,10 @@ finish(struct lead *ld, struct publish *p, struct err *e)
 		rc = known_gate_note(ld->role, NULL, e);
 	/* People are told before orchd is: who is killed in between tells them again. */
 	if (rc == 0) {
-		const struct publish_end last = {ld->role->cancel_asked, end.failed, end.reason};
+		const struct publish_end last = {
+		    ld->role->cancel_asked, end.failed, end.reason, end.keep ? head : NULL};
 
-		publish_last(p, &last);
-		rc = tell_end(ld, head, &end, e);
+		rc = tell_end(ld, head, publish_last(p, &last), &end, e);
 	}
 	free(end.reason);
 	return rc;

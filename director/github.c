@@ -443,8 +443,7 @@ read_page(struct github *gh, struct call *c, const char *key, github_item_fn *fn
 		    e, -EPROTO, "cannot %s: the answer is no list: is GITHUB_API_URL right?", c->what);
 	}
 	*next = github_link_next(c->link);
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		rc = fn(arg, item, e);
 		if (rc != 0)
 			return rc;

@@ -75,8 +75,7 @@ words_of(const json_t *body)
 	append(buf, sizeof(buf), json_str(body, "message"), "");
 	if (json_is_string(errors))
 		append(buf, sizeof(buf), json_string_value(errors), ": ");
-	json_array_foreach(errors, i, one)
-	{
+	json_array_foreach (errors, i, one) {
 		if (i == 4)
 			break;
 		item[0] = '\0';

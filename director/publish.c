@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "director/comment.h"
+#include "director/deliver.h"
 #include "director/github_api.h"
 #include "proto/msg.h"
 
@@ -28,6 +29,7 @@ struct publish {
 	int64_t next_ms;
 	unsigned writes, failures;
 	char *job_url;
+	struct delivery delivery;
 	char *problem; /* the last thing that did not work; NULL: all is well */
 };
 
@@ -129,7 +131,10 @@ put(struct publish *p, const struct view_run *r, const char *text, struct err *e
 static int
 write_state(struct publish *p, const struct view_run *r)
 {
-	const struct comment_facts facts = {.job_url = p->job_url, .problem = p->problem};
+	const struct comment_facts facts = {.job_url = p->job_url,
+	    .problem = p->problem,
+	    .branch_url = p->delivery.branch_url,
+	    .pull_url = p->delivery.pull_url};
 	char *text = comment_render(r, &facts, COMMENT_MAX);
 	struct err e = {""};
 	int rc = 0;
@@ -190,21 +195,40 @@ foresee(struct publish *p, const struct view_run *r, const struct publish_end *e
 	free(copy);
 }
 
-void
+static void
+hand_over(struct publish *p, const char *head)
+{
+	const struct view_run *r = view_run(&p->view, p->role->assign->run);
+	struct err e = {""};
+	int rc;
+
+	link_doing(p->role->link, "pushing the work branch");
+	delivery_clear(&p->delivery);
+	rc = deliver(p->role, p->gh, r, p->issue, head, &p->delivery, &e);
+	if (rc < 0 && rc != -ECANCELED)
+		tell_problem(p, &e);
+	if (p->delivery.pull_url != NULL)
+		link_event(p->role->link, "pull", "%s", p->delivery.pull_url);
+}
+
+const char *
 publish_last(struct publish *p, const struct publish_end *end)
 {
 	const struct view_run *r;
 
 	if (p == NULL)
-		return;
+		return NULL;
 	loop_set_idle(&p->role->loop, 0, NULL, NULL);
 	r = ask_orchd(p);
 	if (r == NULL)
-		return;
+		return NULL;
 	if (end != NULL)
 		foresee(p, r, end);
 	github_set_patience(p->gh, END_PATIENCE_MS);
+	if (end != NULL && end->head != NULL)
+		hand_over(p, end->head);
 	write_state(p, view_run(&p->view, p->role->assign->run));
+	return p->delivery.pull_url;
 }
 
 /* $GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID */
@@ -268,6 +292,7 @@ publish_close(struct publish *p)
 	loop_set_idle(&p->role->loop, 0, NULL, NULL);
 	p->role->view = NULL;
 	github_close(p->gh);
+	delivery_clear(&p->delivery);
 	view_clear(&p->view);
 	free(p->written);
 	free(p->job_url);

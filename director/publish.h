@@ -24,13 +24,15 @@ void publish_close(struct publish *p);
 struct publish_end {
 	bool cancelled, failed;
 	const char *reason; /* NULL: none */
+	const char *head;   /* of the work branch, when something was merged: it is pushed; NULL */
 };
 
 /*
  * The last words, before orchd is told that the run has ended; end NULL: orchd knows it already. Takes as
  * long as GitHub's limits ask for, two minutes at most. p NULL: does nothing.
+ * The URL of the pull request, NULL when there is none; borrowed from p.
  */
-void publish_last(struct publish *p, const struct publish_end *end);
+const char *publish_last(struct publish *p, const struct publish_end *end);
 
 /* The state that orchd will give the run. Pure. */
 const char *publish_verdict(const struct msg_run_info *r, const struct publish_end *end);

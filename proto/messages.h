@@ -315,7 +315,8 @@ enum proto_who {
 	F(u64, insertions, OPT, 0)                                                                 \
 	F(u64, deletions, OPT, 0)                                                                  \
 	F(str, reason, OPT, TEXT_MAX)                                                              \
-	F(bool, failed, OPT, 0) /* nothing usable came of it, whatever the tasks say */
+	F(bool, failed, OPT, 0) /* nothing usable came of it, whatever the tasks say */            \
+	F(str, pull_url, OPT, TEXT_MAX)
 
 /*
  * For the history. kind: a short word such as "commit", "gate", "retry". saved: the ref that holds work of
@@ -414,7 +415,8 @@ enum proto_who {
 	F(str, log_dir, OPT, 4096)                                                                 \
 	F(u64, max_cost_uusd, OPT, 0) /* budgets; 0: none */                                       \
 	F(u64, max_tokens, OPT, 0)                                                                 \
-	F(u64, max_minutes, OPT, 0)
+	F(u64, max_minutes, OPT, 0)                                                                \
+	F(str, pull_url, OPT, TEXT_MAX) /* of the pull request */
 
 /* unit: the process: none, starting, ready, stopping, draining, backoff, parked. */
 #define MSG_TASK_INFO_FIELDS(F)                                                                    \

@@ -91,6 +91,7 @@ info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg
 	    .max_cost_uusd = r->conf.max_run_musd * 1000,
 	    .max_tokens = r->conf.max_run_tokens,
 	    .max_minutes = r->conf.max_run_minutes,
+	    .pull_url = r->pull_url,
 	};
 }
 

@@ -47,7 +47,8 @@ struct peer;
 	C(num, keyed)     /* it was given keys; they themselves are in memory only */                        \
 	C(text, checkout) /* from which it was submitted */                                                  \
 	C(num, epilogue)  /* its director could not be kept running: the next one only has the last word */  \
-	C(num, tokened)   /* it was given a token for GitHub; that itself is in memory only */
+	C(num, tokened)   /* it was given a token for GitHub; that itself is in memory only */               \
+	C(text, pull_url) /* of the pull request that it ended in */
 
 #define TASK_COLUMNS(C)                                                                                      \
 	C(text, id)                                                                                          \

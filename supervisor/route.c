@@ -288,6 +288,7 @@ on_finish(struct request *q)
 	if (run_state_ended(run_state(r)))
 		return 0;
 	note_text(&r->head, m->head);
+	note_text(&r->pull_url, m->pull_url);
 	if (r->epilogue) {
 		reason = xasprintf("%s%s%.3000s", r->reason, m->reason == NULL ? "" : "; ",
 		    m->reason == NULL ? "" : m->reason);

@@ -69,6 +69,8 @@ static const char *const migrations[] = {
     "ALTER TABLE task ADD COLUMN gw_cost_uusd INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE task ADD COLUMN gw_tokens_in INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE task ADD COLUMN gw_tokens_out INTEGER NOT NULL DEFAULT 0;",
+    /* 11: where a run's pull request is */
+    "ALTER TABLE run ADD COLUMN pull_url TEXT;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

@@ -191,6 +191,7 @@ write_outputs(const struct actions *a, const struct msg_run_info *r)
 	    cost, sizeof(cost), "%" PRIu64 ".%06" PRIu64, r->cost_uusd / 1000000, r->cost_uusd % 1000000);
 	actions_output(f, "result", r->state, a->token);
 	actions_output(f, "branch", r->branch == NULL ? "" : r->branch, a->token);
+	actions_output(f, "pr-url", r->pull_url == NULL ? "" : r->pull_url, a->token);
 	actions_output(f, "cost-usd", cost, a->token);
 	fclose(f);
 	append("GITHUB_OUTPUT", text, size);

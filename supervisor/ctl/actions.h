@@ -22,7 +22,7 @@ bool actions_on(void);
  * Around everything that a run prints. begin: stdout and stderr become one stream, so that order is kept;
  * each secret of the API configurations (NULL: none) is masked; workflow commands are off from there on. end:
  * they are on again, and what is wrong with the run is annotated, its report added to the step's summary, and
- * the step's outputs set: result, branch, cost-usd. run NULL or "": there was no run.
+ * the step's outputs set: result, branch, pr-url, cost-usd. run NULL or "": there was no run.
  */
 struct actions {
 	bool on;

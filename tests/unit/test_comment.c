@@ -150,6 +150,26 @@ test_an_end(void **state)
 }
 
 static void
+test_a_pull_request(void **state)
+{
+	struct msg run = ctlmodel_run("complete");
+	char *text;
+
+	(void)state;
+	put_run(run);
+	text = comment_pull_text(view_last(&view), &no_facts, 25, COMMENT_MAX);
+	assert_ptr_equal(strstr(text, "Closes #25.\n"), text);
+	assert_has_not(text, COMMENT_MARKER);
+	free(text);
+	run = ctlmodel_run("partial");
+	view_put(&view, &run, NULL);
+	text = comment_pull_text(view_last(&view), &no_facts, 25, COMMENT_MAX);
+	assert_ptr_equal(strstr(text, "Part of #25.\n"), text);
+	assert_has_not(text, "Closes");
+	free(text);
+}
+
+static void
 test_labels(void **state)
 {
 	static const struct {
@@ -260,6 +280,7 @@ main(void)
 	    TEST(test_a_running_run),
 	    TEST(test_a_question_comes_first),
 	    TEST(test_an_end),
+	    TEST(test_a_pull_request),
 	    TEST(test_labels),
 	    TEST(test_nobody_writes_into_it),
 	    TEST(test_it_always_fits),

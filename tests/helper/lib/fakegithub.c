@@ -346,6 +346,10 @@ on_request(struct evhttp_request *req, void *arg)
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
 	bool post = evhttp_request_get_command(req) == EVHTTP_REQ_POST;
 
+	if (strstr(path, ".git/") != NULL) { /* no git is served here */
+		not_found(&c);
+		return;
+	}
 	g->requests++;
 	g->writes += evhttp_request_get_command(req) != EVHTTP_REQ_GET;
 	if (!is_authorized(req)) {

@@ -1,0 +1,111 @@
+/* deliver: see deliver.h. */
+#include "director/deliver.h"
+
+#include "common/alloc.h"
+#include "director/comment.h"
+#include "director/push.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PUSH_TIMEOUT_MS 600000
+
+static int
+push_work(struct role *r, const struct github_name *n, const char *branch, const char *head, struct err *e)
+{
+	char *url = github_git_url(n, r->conf.github_api_url, r->conf.github_server_url);
+	char *dir = xasprintf("%s/push-%s", r->assign->state_dir, r->assign->run);
+	struct push p = {0};
+	int rc = push_open(&p, &r->git, dir, url, r->token, r->conf.github_ca, e);
+
+	if (rc == 0) {
+		enum push_outcome o;
+
+		p.timeout_ms = PUSH_TIMEOUT_MS;
+		o = push_branch(&p, branch, head, NULL, e);
+		rc = o == PUSH_DONE ? 0 : o == PUSH_STOPPED ? -ECANCELED : -EREMOTEIO;
+	}
+	push_close(&p);
+	free(url);
+	free(dir);
+	return rc;
+}
+
+/* Where people see the branch; its name is ours, and holds nothing that a URL would have to hide. */
+static char *
+branch_page(const struct role *r, const struct github_name *n, const char *branch)
+{
+	struct github_name none = *n;
+	char *git = github_git_url(&none, r->conf.github_api_url, r->conf.github_server_url), *page;
+	size_t size = strlen(git);
+
+	if (size > 4 && strcmp(git + size - 4, ".git") == 0)
+		git[size - 4] = '\0';
+	page = xasprintf("%s/tree/%s", git, branch);
+	free(git);
+	return page;
+}
+
+static char *
+base_of(struct github *gh, const struct view_run *run, struct err *e)
+{
+	struct github_repository repo;
+	char *base;
+
+	if (run->info->base_branch != NULL && *run->info->base_branch != '\0')
+		return xstrdup(run->info->base_branch);
+	if (github_repository_get(gh, &repo, e) < 0)
+		return NULL;
+	base = xstrdup(repo.default_branch);
+	github_repository_clear(&repo);
+	return base;
+}
+
+static int
+open_pull(struct github *gh, const struct view_run *run, uint64_t issue, struct delivery *d, struct err *e)
+{
+	const struct comment_facts facts = {.branch_url = d->branch_url};
+	char *base = base_of(gh, run, e), *text;
+	struct github_pull pull = {0};
+	bool made = false;
+	int rc;
+
+	if (base == NULL)
+		return -EREMOTEIO;
+	text = comment_pull_text(run, &facts, issue, COMMENT_MAX);
+	rc = github_pull_open(gh, run->info->branch, base, run->info->title, text, false, &pull, &made, e);
+	if (rc == 0 && !made && strcmp(pull.body, text) != 0)
+		rc = github_pull_update(gh, pull.number, NULL, text, NULL, NULL, e);
+	if (rc == 0)
+		d->pull_url = xstrdup(pull.url);
+	github_pull_clear(&pull);
+	free(base);
+	free(text);
+	return rc;
+}
+
+int
+deliver(struct role *r, struct github *gh, const struct view_run *run, uint64_t issue, const char *head,
+    struct delivery *d, struct err *e)
+{
+	struct github_name n = {.owner = r->conf.repo_owner, .repo = r->conf.repo_name};
+	int rc;
+
+	memset(d, 0, sizeof(*d));
+	if (run->info->branch == NULL)
+		return 0;
+	rc = push_work(r, &n, run->info->branch, head, e);
+	if (rc < 0)
+		return rc;
+	d->branch_url = branch_page(r, &n, run->info->branch);
+	return strcmp(r->conf.prs, "none") == 0 ? 0 : open_pull(gh, run, issue, d, e);
+}
+
+void
+delivery_clear(struct delivery *d)
+{
+	free(d->branch_url);
+	free(d->pull_url);
+	memset(d, 0, sizeof(*d));
+}
