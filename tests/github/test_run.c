@@ -2,6 +2,7 @@
 #include "tests/github/standins.h"
 
 #include "common/alloc.h"
+#include "common/fd.h"
 #include "tests/helper/lib/e2e.h"
 #include "tests/helper/lib/test.h"
 
@@ -62,14 +63,102 @@ refused(struct e2e *e, const char *why)
 	ctlrun_clear(&r);
 }
 
+/*
+ * The stand-in for the API knows nothing of what is pushed to the one for git: the branch is made on both.
+ * The first stays at main's commit there, which is what pull requests are opened from.
+ */
+static char *
+make_remote(struct e2e *e, const char *branch)
+{
+	char *bare = xasprintf("%s/git/octo/hello.git", s.folder), *ref = xasprintf("refs/heads/%s", branch),
+	     *path = github_path(gh, "/git/refs"), oid[65];
+
+	fd_remove_tree(bare);
+	assert_int_equal(fd_mkdirs(bare, 0755), 0);
+	testrepo_do(e->repo, NULL, "init", "-q", "--bare", bare, NULL);
+	if (github_branch_get(gh, "main", oid, &err) < 0 ||
+	    github_send(gh, "make a branch", "POST", path, json_pack("{s:s, s:s}", "ref", ref, "sha", oid),
+		NULL, &err) < 0)
+		fail_msg("%s", err.msg);
+	free(path);
+	free(ref);
+	return bare;
+}
+
+struct found {
+	unsigned count;
+	char *head, *url, *body;
+};
+
+static int
+on_pull(void *arg, const struct github_pull *p, struct err *why)
+{
+	struct found *f = arg;
+
+	(void)why;
+	if (f->count++ == 0) {
+		f->head = xstrdup(p->head_ref);
+		f->url = xstrdup(p->url);
+		f->body = xstrdup(p->body);
+	}
+	return 0;
+}
+
+static int
+on_status_comment(void *arg, const struct github_comment *c, struct err *why)
+{
+	char **text = arg;
+
+	(void)why;
+	if (strstr(c->body, "<!-- orch: status -->") == NULL)
+		return 0;
+	assert_null(*text); /* only one */
+	*text = xstrdup(c->body);
+	return 0;
+}
+
+/* The branch is there, with one pull request from it, and all who look for it find it. */
+static void
+assert_delivered(const json_t *run)
+{
+	const char *branch = json_string_value(json_object_get(run, "branch"));
+	const char *base = json_string_value(json_object_get(run, "base_branch"));
+	struct found f = {0};
+	char *closes = xasprintf("Closes #%s.", number), *text = NULL, *line;
+
+	assert_int_equal(
+	    github_comments_each(gh, strtoull(number, NULL, 10), on_status_comment, &text, &err), 0);
+	assert_non_null(text);
+	if (strstr(text, "GitHub:") != NULL)
+		fail_msg("%s", text);
+	assert_int_equal(github_pulls_each(gh, branch, base, "open", on_pull, &f, &err), 0);
+	if (f.count != 1)
+		fail_msg("%u pull requests from %s into %s", f.count, branch, base);
+	assert_string_equal(f.head, branch);
+	assert_ptr_equal(strstr(f.body, closes), f.body);
+	assert_string_equal(json_string_value(json_object_get(run, "pull_url")), f.url);
+	assert_non_null(strstr(text, "### orch: complete"));
+	line = xasprintf("**Result:** <%s>", f.url);
+	assert_non_null(strstr(text, line));
+	free(line);
+	free(text);
+	free(closes);
+	free(f.head);
+	free(f.url);
+	free(f.body);
+}
+
 static void
 works_on_an_issue(void **state)
 {
 	struct e2e *e = *state;
 	uint64_t id;
+	char *branch, *bare, *pushed;
 	json_t *run;
 
 	make_issue(gh, "Build a calculator", "It adds and subtracts.");
+	branch = xasprintf("cco/%s-build-a-calculator", number);
+	bare = make_remote(e, branch);
 	assert_int_equal(
 	    github_comment_create(gh, strtoull(number, NULL, 10), "It also multiplies.", &id, &err), 0);
 	e2e_plan(
@@ -82,6 +171,13 @@ works_on_an_issue(void **state)
 	e2e_await(e, number, "state", "complete");
 	run = e2e_status(e, number);
 	assert_string_equal(json_string_value(json_object_get(run, "title")), "Build a calculator");
+	assert_delivered(run);
+	assert_string_equal(json_string_value(json_object_get(run, "branch")), branch);
+	pushed = testrepo_git(e->repo, bare, "rev-parse", branch, NULL);
+	assert_string_equal(json_string_value(json_object_get(run, "head")), pushed);
+	free(pushed);
+	free(branch);
+	free(bare);
 	json_decref(run);
 	e2e_assert_shows(e, number, "a/one.txt", "one");
 }
