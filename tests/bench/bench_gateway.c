@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define SKIP 77
-#define ROUNDS 4
+#define ROUNDS 3
 #define STREAMS 50
 #define HELD_MS 1500
 
