@@ -120,6 +120,10 @@
 	    "seconds after which a process that keeps dying is given up, and its task fails")                \
 	OPTION(ms, linger_ms, NULL, "ORCH_LINGER", "linger_s", 60000, 0, 86400000,                           \
 	    "seconds orchd stays after its last run and client")                                             \
+	OPTION(u64, log_max_mb, NULL, "ORCH_LOG_MAX", "log_max_mb", 8, 1, 4096,                              \
+	    "MiB after which a log of orchd or of a task is kept as .1 and begun anew")                      \
+	OPTION(u64, max_events, NULL, "ORCH_MAX_EVENTS", "max_events", 100000, 100, 100000000,               \
+	    "events that the history keeps; the oldest go first")                                            \
 	OPTION(usd, max_run_musd, "--max-run-usd", "ORCH_MAX_RUN_USD", "max_run_usd", 0, 0, 1000000000,      \
 	    "USD that all agents of a run may spend (0: no limit)")                                          \
 	OPTION(u64, max_run_tokens, "--max-run-tokens", "ORCH_MAX_RUN_TOKENS", "max_run_tokens", 0, 0,       \

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "supervisor/handover.h"
+#include "supervisor/logfile.h"
 #include "supervisor/roster.h"
 
 #include <errno.h>
@@ -330,6 +331,8 @@ static void
 turn(struct daemon *d)
 {
 	notify_tick(&d->notify, clock_now_ms());
+	if (d->log_path != NULL)
+		logfile_keep(d->log_path, d->log_max);
 	do {
 		drain_step(d);
 		hold_tick(d, clock_now_ms());
@@ -439,6 +442,8 @@ daemon_start(struct daemon *d, int keys_fd, struct err *e)
 	rc = store_open(&d->store, path, e);
 	free(path);
 	if (rc == 0)
+		store_keep_events(d->store, (int64_t)d->conf.max_events);
+	if (rc == 0)
 		rc = store_load_unfinished(d->store, &d->runs, e);
 	if (rc == 0 && keys_fd >= 0)
 		handover_take_keys(d, keys_fd);
@@ -503,6 +508,7 @@ daemon_clear(struct daemon *d)
 	log_set_redact(NULL);
 	redact_free(d->redact);
 	free(d->trouble);
+	free(d->log_path);
 	repo_clear(&d->repo);
 	conf_clear(&d->conf);
 }

@@ -60,6 +60,8 @@ struct daemon {
 	uint64_t used_mb; /* by all agents, as of used_at; 0: nobody asks */
 	int64_t used_at;
 	int64_t held_until; /* when to ask again for those that are held; -1: none is */
+	char *log_path; /* our own log, when it is a file of ours; NULL */
+	uint64_t log_max;
 
 	struct redact *redact; /* the secrets of all runs in memory; NULL: none */
 

@@ -279,7 +279,7 @@ fork_it(struct gw *g, pid_t *pid, int *fd, struct err *e)
 	}
 	if (rc == 0) {
 		s.listen_fd = g->listen_fd;
-		s.log_fd = logfile_open(&d->repo, LOG_NAME, &g->log_start, e);
+		s.log_fd = logfile_open(&d->repo, LOG_NAME, d->conf.log_max_mb << 20, &g->log_start, e);
 		rc = role_start(d, &s, pid, fd, e);
 		fd_close(&s.log_fd);
 	}

@@ -15,28 +15,69 @@
 #define TAIL_BYTES 2048
 #define WORDS_MAX 512
 
+static int
+move_away(const char *path)
+{
+	char *old = xasprintf("%s.1", path);
+	int rc = rename(path, old) < 0 ? -errno : 0;
+
+	free(old);
+	return rc;
+}
+
+static int
+open_to_append(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int
-logfile_open(const struct repo *repo, const char *name, off_t *end, struct err *e)
+logfile_open_path(const char *path, uint64_t max_bytes, off_t *end, struct err *e)
+{
+	struct stat st;
+	int rc = 0;
+
+	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size > max_bytes)
+		rc = move_away(path);
+	if (rc == 0)
+		rc = open_to_append(path);
+	if (rc < 0)
+		return err_sys(e, rc, "cannot write %s", path);
+	if (end != NULL)
+		*end = fstat(rc, &st) == 0 ? st.st_size : 0;
+	return rc;
+}
+
+int
+logfile_open(const struct repo *repo, const char *name, uint64_t max_bytes, off_t *end, struct err *e)
 {
 	char *dir = xasprintf("%s/logs", repo->state), *path = xasprintf("%s/%s", dir, name);
-	struct stat st;
-	int fd, rc = fd_mkdirs(dir, 0700);
+	int rc = fd_mkdirs(dir, 0700);
 
-	if (rc == 0 && stat(path, &st) == 0 && st.st_size > LOGFILE_ROTATE_BYTES) {
-		char *old = xasprintf("%s.1", path);
-
-		if (rename(path, old) < 0)
-			rc = -errno;
-		free(old);
-	}
-	fd = rc < 0 ? rc : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		fd = err_sys(e, rc < 0 ? rc : -errno, "cannot write %s", path);
-	else if (end != NULL)
-		*end = fstat(fd, &st) == 0 ? st.st_size : 0;
+	rc = rc < 0 ? err_sys(e, rc, "cannot make %s", dir) : logfile_open_path(path, max_bytes, end, e);
 	free(dir);
 	free(path);
-	return fd;
+	return rc;
+}
+
+void
+logfile_keep(const char *path, uint64_t max_bytes)
+{
+	struct stat ours, named;
+	int fd;
+
+	if (fstat(STDERR_FILENO, &ours) < 0 || !S_ISREG(ours.st_mode) ||
+	    (uint64_t)ours.st_size <= max_bytes || lstat(path, &named) < 0 || named.st_ino != ours.st_ino ||
+	    named.st_dev != ours.st_dev || move_away(path) < 0)
+		return;
+	fd = open_to_append(path);
+	if (fd < 0)
+		return;
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	fd_close(&fd);
 }
 
 char *

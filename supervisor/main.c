@@ -187,7 +187,9 @@ prepare(struct daemon *d, const struct options *o, int *front, int *log_fd, stru
 	if (rc == 0)
 		rc = repo_make_dirs(&d->repo, e);
 	if (rc == 0 && o->takeover == NULL && (o->background || o->run_args != NULL)) {
-		*log_fd = logfile_open(&d->repo, "orchd.log", NULL, e);
+		*log_fd = logfile_open(&d->repo, "orchd.log", d->conf.log_max_mb << 20, NULL, e);
+		d->log_path = xasprintf("%s/logs/orchd.log", d->repo.state);
+		d->log_max = d->conf.log_max_mb << 20;
 		rc = *log_fd < 0 ? *log_fd : 0;
 	}
 	return rc;

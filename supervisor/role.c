@@ -75,13 +75,10 @@ static int
 open_log(struct daemon *d, struct task *t)
 {
 	char *dir = log_dir(d, t->run), *path = taskid_log(dir, t->id);
-	struct stat st;
 	int fd;
 
 	fd_mkdirs(dir, 0700);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0)
-		t->log_start = fstat(fd, &st) == 0 ? st.st_size : 0;
+	fd = logfile_open_path(path, d->conf.log_max_mb << 20, &t->log_start, NULL);
 	free(dir);
 	free(path);
 	return fd;

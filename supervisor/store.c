@@ -26,6 +26,7 @@ static const char *const statements[ST_COUNT] = {
     [ST_SAVE_UNIT] = "REPLACE INTO unit VALUES (?1, ?2, ?3, ?4)",
     [ST_DROP_UNIT] = "DELETE FROM unit WHERE task = ?1",
     [ST_ADD_EVENT] = "INSERT INTO event (at, run, task, kind, state, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [ST_DROP_EVENTS] = "DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?1",
     [ST_SAVE_GATEWAY] = "REPLACE INTO gateway (id, pid, start_ticks, boot_id, port, serial)"
 			" VALUES (1, ?1, ?2, ?3, ?4, ?5)",
     [ST_DROP_KEYS] = "DELETE FROM key_state WHERE run = ?1",
@@ -248,6 +249,28 @@ save_event(struct store *s, struct store_event *ev, struct err *e)
 	return rc;
 }
 
+void
+store_keep_events(struct store *s, int64_t max)
+{
+	s->max_events = s->added = max; /* what is there already is looked at with the next commit */
+}
+
+/* Now and then: each time costs a look at the index. */
+static int
+drop_old_events(struct store *s, struct err *e)
+{
+	sqlite3_stmt *st = s->st[ST_DROP_EVENTS];
+	int rc;
+
+	if (s->max_events == 0 || s->added <= s->max_events / 16)
+		return 0;
+	store_bind_num(st, 1, s->max_events);
+	rc = store_finish(s, st, e, "dropping old events");
+	if (rc == 0)
+		s->added = 0;
+	return rc;
+}
+
 static int
 save_all(struct store *s, struct run_list *runs, struct err *e)
 {
@@ -268,10 +291,13 @@ save_all(struct store *s, struct run_list *runs, struct err *e)
 		if (rc < 0)
 			return rc;
 	}
-	TAILQ_FOREACH (ev, &s->noted, entry)
+	TAILQ_FOREACH (ev, &s->noted, entry) {
 		if ((rc = save_event(s, ev, e)) < 0)
 			return rc;
-	return store_save_gateway(s, e);
+		s->added++;
+	}
+	rc = drop_old_events(s, e);
+	return rc < 0 ? rc : store_save_gateway(s, e);
 }
 
 static void

@@ -38,6 +38,9 @@ void store_add_event(struct store *s, const char *run, const char *task, const c
  * stays noted.
  */
 int store_commit(struct store *s, struct run_list *runs, struct store_event_list *done, struct err *e);
+/* From now on only the last max events are kept, and some more (one in 16) until the next time they are
+ * counted. */
+void store_keep_events(struct store *s, int64_t max);
 /* Is there anything to commit? */
 bool store_pending(const struct store *s, const struct run_list *runs);
 

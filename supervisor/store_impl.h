@@ -15,6 +15,7 @@ enum statement {
 	ST_SAVE_UNIT,
 	ST_DROP_UNIT,
 	ST_ADD_EVENT,
+	ST_DROP_EVENTS,
 	ST_SAVE_GATEWAY,
 	ST_DROP_KEYS,
 	ST_SAVE_KEY,
@@ -41,6 +42,7 @@ struct store {
 	struct store_event_list noted;
 	struct noted_gateway gw;
 	char *boot_id;
+	int64_t max_events, added; /* 0: all are kept; since the oldest were last dropped */
 };
 
 /* -errno for the database's last error, with what was being done in e. */

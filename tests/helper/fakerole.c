@@ -10,6 +10,7 @@
  *     dial            lets a child connect to orchd's socket; EVENT dial says what came of it
  *     add KEY [NEED]  adds a child task             submit         hands the own task in
  *     integrate KEY   merges a child that is handed in (waits for it)
+ *     events N        N of kind "flood", 500 at a time
  *     finish          ends the run                  freeze         SIGSTOPs itself
  *     serve           lives until told to stop, or until the run is cancelled, which it then finishes
  */
@@ -190,6 +191,17 @@ integrate(struct fake *f, const char *key, unsigned ordinal)
 	free(id);
 }
 
+/* The answer to the NOTE says that those before it are saved. */
+static void
+flood(struct fake *f, unsigned count)
+{
+	for (unsigned i = 1; i <= count; i++) {
+		link_event(f->link, "flood", "event %u of %u, with some words as events have them", i, count);
+		if (i % 500 == 0)
+			call(f, (struct msg){.id = MSG_NOTE, .note = {.branch = "cco/fake"}});
+	}
+}
+
 static void
 finish(struct fake *f)
 {
@@ -242,6 +254,8 @@ obey(struct fake *f, char *line)
 		call(f, (struct msg){.id = MSG_SUBMIT, .submit = {.base = COMMIT, .head = COMMIT}});
 	else if (strcmp(word, "integrate") == 0)
 		integrate(f, a, ordinal_of(a));
+	else if (strcmp(word, "events") == 0)
+		flood(f, (unsigned)atoi(a));
 	else if (strcmp(word, "finish") == 0)
 		finish(f);
 	else if (strcmp(word, "serve") == 0)
