@@ -28,6 +28,8 @@
 #define EXIT_GRACE_MS 10000
 #define TERM_GRACE_MS 3000
 #define KILL_WAIT_MS 5000
+#define SLICE_MIN_MS 100 /* within which a suspend is noticed */
+#define SLICE_MAX_MS 5000
 #define READS_PER_TURN 16    /* a flood must not keep the timers from running */
 #define DRAIN_MAX (4u << 20) /* what a pipe can hold, and more */
 
@@ -305,13 +307,34 @@ next_deadline(const struct attempt *a, enum agent_stop *why)
 	return s->timeout_ms > 0 ? total : -1;
 }
 
+/* One that the timeouts are long against, and that costs no wake-ups worth counting. */
+static int64_t
+slice_ms(const struct agent_spec *s)
+{
+	int64_t ms = or_default(s->silence_ms, SLICE_MAX_MS * 4) / 4;
+
+	return ms > SLICE_MAX_MS ? SLICE_MAX_MS : ms < SLICE_MIN_MS ? SLICE_MIN_MS : ms;
+}
+
+/* Time in which we did not run counts for nothing: neither did the agent, or its words are still unread. */
+static void
+forgive(struct attempt *a, int64_t ms)
+{
+	int64_t now = clock_now_ms();
+
+	a->record.start_ms += ms;
+	a->record.last_ms = a->record.last_ms + ms < now ? a->record.last_ms + ms : now;
+	if (a->result_ms != 0)
+		a->result_ms = a->result_ms + ms < now ? a->result_ms + ms : now;
+}
+
 /* Waits until it has left or has to be ended. */
 static enum agent_stop
 await(struct attempt *a)
 {
 	for (;;) {
 		enum agent_stop why;
-		int64_t deadline = next_deadline(a, &why);
+		int64_t deadline = next_deadline(a, &why), moved = deadline;
 		int rc;
 
 		if (a->exited)
@@ -319,7 +342,9 @@ await(struct attempt *a)
 		if (ptree_is_over(a->tree) != NULL)
 			return AGENT_STOP_CEILING;
 		a->news = false;
-		rc = loop_wait(a->loop, &a->news, deadline);
+		rc = deadline < 0 ? loop_wait(a->loop, &a->news, deadline)
+				  : loop_wait_awake(a->loop, &a->news, &moved, slice_ms(a->spec));
+		forgive(a, moved - deadline);
 		if (rc == -ETIMEDOUT && next_deadline(a, &why) <= clock_now_ms())
 			return why;
 		if (rc < 0 && rc != -ETIMEDOUT)

@@ -25,6 +25,12 @@ clock_wall_ms(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
+int64_t
+clock_overslept(int64_t due_ms, int64_t now_ms)
+{
+	return due_ms < 0 || now_ms - due_ms <= CLOCK_LATE_MS ? 0 : now_ms - due_ms;
+}
+
 const char *
 clock_age(char *buf, size_t size, int64_t ms)
 {

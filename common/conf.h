@@ -67,6 +67,10 @@
 	    100, 604800000, "seconds an agent may take in all")                                              \
 	OPTION(ms, agent_silence_ms, "--agent-silence", "ORCH_AGENT_SILENCE", "agent_silence_s", 300000,     \
 	    100, 604800000, "seconds an agent may say nothing while no tool runs")                           \
+	OPTION(ms, task_timeout_ms, "--task-timeout", "ORCH_TASK_TIMEOUT", "task_timeout_s", 14400000, 0,    \
+	    604800000, "seconds a worker may take for one attempt, gate and all (0: no limit)")              \
+	OPTION(ms, plan_timeout_ms, "--plan-timeout", "ORCH_PLAN_TIMEOUT", "plan_timeout_s", 7200000, 0,     \
+	    604800000, "seconds a director or EM may take to plan (0: no limit)")                            \
 	OPTION(ms, gate_timeout_ms, "--gate-timeout", "ORCH_GATE_TIMEOUT", "gate_timeout_s", 1800000, 100,   \
 	    604800000, "seconds a gate may take")                                                            \
 	OPTION(ms, setup_timeout_ms, "--setup-timeout", "ORCH_SETUP_TIMEOUT", "setup_timeout_s", 900000,     \
@@ -98,9 +102,10 @@
 	    100000000, "MB of memory that all agents may take together (0: no ceiling)")                     \
 	OPTION(u64, max_agents, "--max-agents", "ORCH_MAX_AGENTS", "max_agents", 0, 0, 4096,                 \
 	    "agents at work at the same time in all (0: as max_ems and max_workers_per_em allow)")           \
-	OPTION(u64, min_free_memory_mb, NULL, "ORCH_MIN_FREE_MEMORY", "min_free_memory_mb", 500, 0,          \
+	OPTION(u64, min_free_memory_mb, "--min-free-memory", "ORCH_MIN_FREE_MEMORY", "min_free_memory_mb", 500, 0,          \
 	    100000000, "MB of memory that must be available before an agent is started (0: any)")            \
-	OPTION(u64, min_free_disk_mb, NULL, "ORCH_MIN_FREE_DISK", "min_free_disk_mb", 100, 0, 100000000,     \
+	OPTION(u64, min_free_disk_mb, "--min-free-disk", "ORCH_MIN_FREE_MB", "min_free_disk_mb", 100, 0,     \
+	    1000000000000,                                                                                   \
 	    "MB that must be free on disk, at state and worktrees, before an agent is started (0: any)")     \
 	OPTION(u64, start_burst, NULL, "ORCH_START_BURST", "start_burst", 4, 0, 1000,                        \
 	    "agents that may be started at once; then one each start_interval_s (0: no limit)")              \

@@ -263,6 +263,22 @@ loop_wait(struct loop *l, const bool *done, int64_t deadline_ms)
 	return rc;
 }
 
+int
+loop_wait_awake(struct loop *l, const bool *done, int64_t *deadline_ms, int64_t slice_ms)
+{
+	for (;;) {
+		int64_t slice = clock_now_ms() + slice_ms;
+		int rc;
+
+		if (slice > *deadline_ms)
+			slice = *deadline_ms;
+		rc = loop_wait(l, done, slice);
+		*deadline_ms += clock_overslept(slice, clock_now_ms());
+		if (rc != -ETIMEDOUT || clock_now_ms() >= *deadline_ms)
+			return rc;
+	}
+}
+
 void
 loop_watch_child(struct loop *l, pid_t pid, child_exit_fn *fn, void *arg)
 {

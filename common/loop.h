@@ -85,6 +85,12 @@ int loop_wait(struct loop *l, const bool *done, int64_t deadline_ms);
  */
 void loop_set_idle(struct loop *l, int64_t ms, void (*fn)(void *arg), void *arg);
 
+/*
+ * The same with a deadline in time that this process is there to see: *deadline_ms (>= 0) moves by whatever
+ * it slept through, which it notices by waking up each slice_ms.
+ */
+int loop_wait_awake(struct loop *l, const bool *done, int64_t *deadline_ms, int64_t slice_ms);
+
 /* Calls fn once when pid, a child of ours, has died. One watch per pid. */
 void loop_watch_child(struct loop *l, pid_t pid, child_exit_fn *fn, void *arg);
 void loop_unwatch_child(struct loop *l, pid_t pid);

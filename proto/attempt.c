@@ -322,6 +322,12 @@ attempt_report(struct role *r, const struct agent_outcome *o, struct err *e)
 
 	if (r->no_room)
 		return err_set(e, -ENOSPC, "%s", r->room.msg);
+	if (o->end == AGENT_SILENT || o->end == AGENT_TIMEOUT) {
+		char *line = text_line(o->reason, 1000);
+
+		link_event(r->link, "stall", "%s", line);
+		free(line);
+	}
 	switch (agent_end_next(o->end)) {
 	case AGENT_WAIT:
 		rc = role_wait(r, wait_until(r, o->until_ms), o->reason, e);

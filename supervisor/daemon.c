@@ -81,6 +81,7 @@ next_timer_ms(struct daemon *d)
 		at = earlier(at, now + COMMIT_RETRY_MS);
 	at = earlier(at, notify_next(&d->notify));
 	at = earlier(at, hold_next(d));
+	at = earlier(at, stall_next(d));
 	if (d->idle_since >= 0 && !d->foreground)
 		at = earlier(at, d->idle_since + (int64_t)d->conf.linger_ms);
 	TAILQ_FOREACH (r, &d->runs, entry) {
@@ -336,6 +337,7 @@ turn(struct daemon *d)
 	do {
 		drain_step(d);
 		hold_tick(d, clock_now_ms());
+		stall_tick(d, clock_now_ms());
 		spawn_timers(d, clock_now_ms());
 		gw_timers(d, clock_now_ms());
 		effect_settle(d);
@@ -464,7 +466,7 @@ daemon_run(struct daemon *d)
 {
 	say_what_machine_has(d);
 	for (;;) {
-		int64_t in;
+		int64_t in, late;
 
 		turn(d);
 		if (d->finished)
@@ -474,8 +476,12 @@ daemon_run(struct daemon *d)
 			arm(d, in);
 		else
 			evtimer_del(d->turn_timer);
+		d->due_ms = in >= 0 ? clock_now_ms() + in : -1;
 		if (event_base_loop(d->loop.base, EVLOOP_ONCE) < 0)
 			return -EIO;
+		late = clock_overslept(d->due_ms, clock_now_ms());
+		if (late > 0)
+			stall_overslept(d, late);
 	}
 	control_farewell(d);
 	return 0;

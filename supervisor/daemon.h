@@ -46,6 +46,7 @@ struct daemon {
 	struct probes probes;
 	struct gw gw;
 	struct notify notify;     /* the service manager */
+	int64_t due_ms;           /* when that is, clock_now_ms; -1: never */
 	struct event *turn_timer; /* the earliest thing to do by time */
 	struct event *listen_ev;
 	int listen_fd;
@@ -136,6 +137,14 @@ bool hold_task(struct daemon *d, struct task *t);
 void hold_started(struct daemon *d, const struct task *t);
 void hold_tick(struct daemon *d, int64_t now);
 int64_t hold_next(const struct daemon *d); /* clock_now_ms time, -1 */
+
+/* stall.c: who takes too long. */
+void stall_tick(struct daemon *d, int64_t now);
+int64_t stall_next(const struct daemon *d); /* clock_now_ms time, -1 */
+/* t's role gave no sign of life: says so, before its unit hears of it. */
+void stall_silent(struct daemon *d, struct task *t, int64_t silent_ms);
+/* We did not run for so long (suspend, SIGSTOP): every deadline of ours moves. */
+void stall_overslept(struct daemon *d, int64_t ms);
 
 /* drain.c: what dead roles left behind. */
 void drain_start(struct daemon *d);

@@ -125,6 +125,7 @@ struct task {
 	char *held;       /* why it may not be started now; NULL: it may, or nobody asked */
 	int held_why;     /* enum admit_why, with held */
 	bool passed_over; /* in this turn */
+	int64_t began_ms; /* its process, clock_now_ms */
 
 	char *token;             /* a secret: what opens the gateway to its agent; NULL: none */
 	int64_t gap_in, gap_out; /* tokens that the gateway counted and its agents did not, as last told */

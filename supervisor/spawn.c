@@ -138,12 +138,15 @@ on_role_closed(struct peer *p, const char *why, void *arg)
 
 	if (t != NULL && t->peer == p) {
 		struct daemon *d = t->run->daemon;
+		int64_t silent_ms = clock_now_ms() - peer_last_heard_ms(p);
 
 		t->peer = NULL;
 		/* EOF is a hint to look: most often the process is dead already. */
 		loop_reap(&d->loop);
 		if (unit_has_process(&t->unit)) {
 			log_info("%s: lost its %s's socket: %s", t->id, task_role(t), why);
+			if (silent_ms >= 2 * (int64_t)d->conf.heartbeat_ms && d->conf.heartbeat_ms > 0)
+				stall_silent(d, t, silent_ms);
 			spawn_step(d, t, UNIT_EV_LOST, -1);
 		}
 	}
@@ -225,6 +228,7 @@ spawn_process(struct daemon *d, struct task *t)
 	process_started(&t->process, pid);
 	t->unit_dirty = true;
 	t->agent_done = t->limited = false;
+	t->began_ms = clock_now_ms();
 	hold_started(d, t);
 	loop_watch_child(&d->loop, pid, on_child_exit, t);
 	greet(d, t, fd);
@@ -376,7 +380,8 @@ spawn_adopt(struct daemon *d, const struct store_unit *u)
 	t->unit_dirty = true; /* whatever the row says is about to be replaced */
 	if (process_adopt(&t->process, d->loop.base, u->pid, u->start_ticks, on_pidfd, t) < 0)
 		return;
-	if (t->process.pidfd < 0) /* of the orchd that this process was before */
+	t->began_ms = clock_now_ms(); /* as far as we know */
+	if (t->process.pidfd < 0)     /* of the orchd that this process was before */
 		loop_watch_child(&d->loop, u->pid, on_child_exit, t);
 	log_info("%s: its %s, pid %d, is still there", t->id, task_role(t), (int)t->process.pid);
 	spawn_step(d, t, UNIT_EV_ADOPTED, -1);

@@ -48,12 +48,10 @@ test_max_agents(void **state)
 
 /* The machine has not that much, so the director's own agent waits already. */
 static void
-hold_by(struct e2e *e, const char *variable, const char *words)
+hold_by(struct e2e *e, const char *option, const char *words)
 {
 	e2e_plan(e, "director", "", "a");
-	setenv(variable, "90000000", 1);
-	e2e_begin(e, NULL);
-	unsetenv(variable);
+	e2e_begin(e, option, "90000000", NULL);
 	e2e_await(e, "m1", "held", NULL);
 	assert_waits(e, "m1", words);
 	e2e_ctl_ok(e, "cancel", "m1", NULL);
@@ -64,13 +62,13 @@ hold_by(struct e2e *e, const char *variable, const char *words)
 static void
 test_memory_floor(void **state)
 {
-	hold_by(*state, "ORCH_MIN_FREE_MEMORY", "90000000 needed");
+	hold_by(*state, "--min-free-memory", "90000000 needed");
 }
 
 static void
 test_disk_floor(void **state)
 {
-	hold_by(*state, "ORCH_MIN_FREE_DISK", "90000000 needed");
+	hold_by(*state, "--min-free-disk", "90000000 needed");
 }
 
 /* The second and third worker may come only when a while has passed since the one before. */
@@ -93,8 +91,7 @@ test_starts_are_spread(void **state)
 	unsetenv("ORCH_START_BURST");
 	unsetenv("ORCH_START_INTERVAL");
 	assert_int_equal(e2e_end(e), 0);
-	json_array_foreach(e->events, i, ev)
-	{
+	json_array_foreach (e->events, i, ev) {
 		const char *task = json_string_value(json_object_get(ev, "task"));
 		const char *name = json_string_value(json_object_get(ev, "state"));
 

@@ -39,6 +39,18 @@ clocks_run(void **state)
 	assert_true(clock_wall_ms() > 1600000000000);
 }
 
+static void
+absence_is_told_from_a_busy_machine(void **state)
+{
+	(void)state;
+	assert_true(clock_overslept(1000, 900) == 0);
+	assert_true(clock_overslept(1000, 1000) == 0);
+	assert_true(clock_overslept(1000, 1000 + CLOCK_LATE_MS) == 0);
+	assert_true(clock_overslept(1000, 1001 + CLOCK_LATE_MS) == CLOCK_LATE_MS + 1);
+	assert_true(clock_overslept(1000, 3601000) == 3600000);
+	assert_true(clock_overslept(-1, 3601000) == 0);
+}
+
 int
 main(void)
 {
@@ -46,6 +58,7 @@ main(void)
 	    cmocka_unit_test(ages_read_well),
 	    cmocka_unit_test(iso_is_utc),
 	    cmocka_unit_test(clocks_run),
+	    cmocka_unit_test(absence_is_told_from_a_busy_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
