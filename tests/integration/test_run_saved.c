@@ -4,9 +4,11 @@
  * nothing names one that is gone.
  */
 #include "common/json.h"
+#include "supervisor/unit.h"
 #include "tests/helper/lib/e2e.h"
 #include "tests/helper/lib/test.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,12 +83,65 @@ test_a_stopped_task(void **state)
 	assert_int_not_equal(testrepo_try(e->repo, NULL, "rev-parse", "--verify", "--quiet", REF, NULL), 0);
 }
 
+#define AT_WORK "write a/one.txt <<EOF\nhalf\nEOF\ntouch @/at-work\nwait_file @/never\n"
+
+static void
+begin_one(struct e2e *e)
+{
+	e2e_plan(e, "director", "", "a");
+	e2e_plan(e, "em-a", "", "one two");
+	e2e_script(e, "worker-a.one", AT_WORK);
+	e2e_work(e, "a.two", "");
+	e2e_begin(e, NULL);
+	e2e_await_file(e, "at-work");
+}
+
+static void
+test_a_cancelled_task(void **state)
+{
+	struct e2e *e = *state;
+
+	begin_one(e);
+	e2e_ctl_ok(e, "cancel", "em1/w1", NULL);
+	assert_int_equal(e2e_end(e), 1);
+	e2e_assert_state(e, "m1/em1/w1", "cancelled");
+	assert_saved(e, REF);
+	assert_kept(e, "half");
+	assert_non_null(strstr(e->run.out, "saved     m1/em1/w1 " REF "\n"));
+}
+
+/* Its worker keeps dying until it is parked; then somebody has enough of it. */
+static void
+test_a_parked_task(void **state)
+{
+	struct e2e *e = *state;
+
+	begin_one(e);
+	for (size_t deaths = 1; e2e_count(e, "m1/em1/w1", "parked", NULL) == 0; deaths++) {
+		e2e_await_file(e, "at-work");
+		e2e_unlink(e, "at-work");
+		kill(e2e_pid(e, "m1/em1/w1"), SIGKILL);
+		while (e2e_count(e, "m1/em1/w1", "death", NULL) < deaths)
+			e2e_wait_news(e, "its death");
+		if (deaths > UNIT_DEATHS_MAX)
+			e2e_await(e, "m1/em1/w1", "parked", NULL);
+	}
+	assert_saved(e, REF);
+	assert_kept(e, "half");
+	e2e_ctl_ok(e, "cancel", "em1/w1", NULL);
+	assert_int_equal(e2e_end(e), 1);
+	assert_saved(e, REF);
+	assert_kept(e, "half");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_a_failed_task, e2e_setup, e2e_teardown),
 	    cmocka_unit_test_setup_teardown(test_a_stopped_task, e2e_setup, e2e_teardown),
+	    cmocka_unit_test_setup_teardown(test_a_cancelled_task, e2e_setup, e2e_teardown),
+	    cmocka_unit_test_setup_teardown(test_a_parked_task, e2e_setup, e2e_teardown),
 	};
 
 	return cmocka_run_group_tests_name("test_run_saved", tests, NULL, NULL);

@@ -17,7 +17,7 @@
 
 #define REF "refs/orch/wip/m1-em1-w1"
 #define HALF "write a/one.txt <<EOF\nhalf\nEOF\ntouch @/at-work\n"
-#define ABSENT_MS 4500 /* three times what a silent role or agent is given here */
+#define ABSENT_MS 4500 /* three times what a silent role is given here */
 
 static void
 assert_event(struct e2e *e, const char *task, const char *kind, const char *words)
@@ -74,12 +74,10 @@ test_absence_of_all(void **state)
 	int rc;
 
 	one_task(e);
-	e2e_script(e, "worker-a.one", HALF "wait_ms 5500\nwrite a/one.txt <<EOF\nfor one\nEOF\n");
+	e2e_script(e, "worker-a.one", HALF "wait_ms 1500\nwrite a/one.txt <<EOF\nfor one\nEOF\n");
 	setenv("ORCH_HEARTBEAT", "0.5", 1);
-	setenv("ORCH_AGENT_SILENCE", "3", 1);
 	e2e_begin(e, "--task-timeout", "60", NULL);
 	unsetenv("ORCH_HEARTBEAT");
-	unsetenv("ORCH_AGENT_SILENCE");
 	e2e_await_file(e, "at-work");
 	orchd = e2e_pid(e, NULL);
 	signal_team(orchd, SIGSTOP);
