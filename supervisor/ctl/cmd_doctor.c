@@ -150,7 +150,8 @@ check_disk(struct ctl *c, struct finding *f)
 static void
 check_programs(struct ctl *c, struct finding *f)
 {
-	static const char *const programs[] = {"orchd", "orch-director", "orch-em", "orch-worker"};
+	static const char *const programs[] = {
+	    "orchd", "orch-director", "orch-em", "orch-worker", "orch-gateway"};
 	struct err e = {""};
 	char *path = NULL;
 
@@ -200,7 +201,7 @@ check_user(struct ctl *c, struct finding *f)
 	(void)c;
 	if (geteuid() == 0)
 		found(f, FINDING_WARNING, "run orch as a user of its own",
-		    "running as root: agents can then change anything on this machine");
+		    "running as root: agents can then read the keys, and change anything on this machine");
 	else
 		found(f, FINDING_OK, "", "user %u; agents have the same rights as this user",
 		    (unsigned)geteuid());
