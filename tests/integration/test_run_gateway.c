@@ -3,6 +3,7 @@
  * limit, a death or a budget is the gateway's and orchd's affair, and no agent's.
  */
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/proc.h"
@@ -293,6 +294,61 @@ test_a_budget_ends_the_run(void **state)
 	json_decref(run);
 }
 
+/* Three areas with three tasks each; every worker asks four times. Returns how long the run took. */
+static int64_t
+run_team(struct e2e *e)
+{
+	int64_t begin = clock_now_ms();
+
+	e2e_plan(e, "director", "ask 1\n", "a b c");
+	for (char area = 'a'; area <= 'c'; area++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "em-%c", area);
+		e2e_plan(e, name, "ask 1\n", "x y z");
+		for (char task = 'x'; task <= 'z'; task++) {
+			snprintf(name, sizeof(name), "%c.%c", area, task);
+			e2e_work(e, name, "ask 4\n");
+		}
+	}
+	e2e_begin(e, NULL);
+	assert_int_equal(e2e_end(e), 0);
+	e2e_assert_state(e, "m1", "complete");
+	assert_int_equal(e2e_count(e, NULL, "retry", NULL), 0);
+	return clock_now_ms() - begin;
+}
+
+/* Two keys, of which one is benched twice while nine workers ask: no agent has to ask again. */
+static void
+test_nine_workers_and_two_keys(void **state)
+{
+	static const char *const names[] = {"one", "two", NULL};
+	struct e2e *e = *state;
+
+	e2e_api_script(&api, "one",
+	    "reply x6\ntext ok\nhttp 429 x1\nheader retry-after: 1\n"
+	    "reply x6\ntext ok\nhttp 429 x1\nheader retry-after: 1\n" ANSWER);
+	e2e_api_script(&api, "two", ANSWER);
+	use_keys(names);
+	print_message("two keys, one benched twice: %lld ms\n", (long long)run_team(e));
+	assert_int_equal(e2e_count(e, "m1", "key", NULL), 2);
+	assert_int_equal(count_requests("one") + count_requests("two"), 1 + 3 + 9 * 4 + 2);
+}
+
+/* By hand, with ORCH_BENCH set: what the run above is measured against. */
+static void
+test_nine_workers_and_one_key(void **state)
+{
+	static const char *const names[] = {"one", NULL};
+	struct e2e *e = *state;
+
+	if (getenv("ORCH_BENCH") == NULL)
+		skip();
+	e2e_api_script(&api, "one", ANSWER);
+	use_keys(names);
+	print_message("one unlimited key: %lld ms\n", (long long)run_team(e));
+}
+
 int
 main(void)
 {
@@ -303,6 +359,8 @@ main(void)
 	    T(test_a_gateway_that_dies_is_replaced),
 	    T(test_a_gateway_survives_its_orchd),
 	    T(test_a_budget_ends_the_run),
+	    T(test_nine_workers_and_two_keys),
+	    T(test_nine_workers_and_one_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
