@@ -379,9 +379,24 @@ read_items(struct reader *r, struct plan *p, const json_t *array)
 }
 
 static int
+read_question(struct reader *r, struct plan *p, const json_t *root)
+{
+	const json_t *j = json_object_get(root, "question");
+
+	if (r->level != PLAN_AREAS || json_is_null(j)) /* agents fill in what they need not */
+		return 0;
+	if (json_is_string(j) && is_blank(json_string_value(j)))
+		return 0;
+	if (json_string_length(j) > PLAN_QUESTION_MAX)
+		return err_set(r->e, -EINVAL, "question: longer than %d bytes", PLAN_QUESTION_MAX);
+	return read_text(root, "", "question", true, &p->question, r->e);
+}
+
+static int
 read_plan(struct reader *r, struct plan *p, json_t *root)
 {
-	const char *const fields[] = {"summary", r->list, "shared", NULL};
+	const char *const fields[] = {
+	    "summary", r->list, "shared", r->level == PLAN_AREAS ? "question" : NULL, NULL};
 	const json_t *array = json_object_get(root, r->list);
 	int rc;
 
@@ -390,6 +405,7 @@ read_plan(struct reader *r, struct plan *p, json_t *root)
 		    r->list, kind_of(root));
 	if ((rc = check_fields(root, "", fields, r->e)) < 0 ||
 	    (rc = read_text(root, "", "summary", false, &p->summary, r->e)) < 0 ||
+	    (rc = read_question(r, p, root)) < 0 ||
 	    (rc = read_list(root, "", "shared", true, &p->shared, r->e)) < 0 ||
 	    (rc = check_patterns(r, "", "shared", p->shared)) < 0)
 		return rc;
@@ -433,6 +449,27 @@ plan_item_owns(const struct plan *p, const struct plan_item *item)
 	return all;
 }
 
+char *
+plan_words(const struct plan *p, size_t max)
+{
+	char *all = xasprintf("%zu area%s: ", p->count, p->count == 1 ? "" : "s"), *longer, *line;
+
+	for (size_t i = 0; i < p->count; i++) {
+		const struct plan_item *it = &p->items[i];
+		char *owns = list_text((const char *const *)it->owns);
+
+		longer = xasprintf("%s%s%s (%s; %s)", all, i > 0 ? ", " : "", it->id, it->title, owns);
+		free(owns);
+		free(all);
+		all = longer;
+	}
+	longer = xasprintf("%s. %s", all, p->summary);
+	line = text_line(longer, max);
+	free(longer);
+	free(all);
+	return line;
+}
+
 void
 plan_clear(struct plan *p)
 {
@@ -452,5 +489,6 @@ plan_clear(struct plan *p)
 	strv_free(p->shared);
 	free(p->items);
 	free(p->summary);
+	free(p->question);
 	memset(p, 0, sizeof(*p));
 }

@@ -15,6 +15,7 @@
 #define PLAN_ITEMS_MAX 64
 #define PLAN_TITLE_MAX 200
 #define PLAN_VERIFY_MAX 4000 /* bytes of an area's verify as JSON */
+#define PLAN_QUESTION_MAX 3000
 #define PLAN_BYTES_MAX (256 * 1024) /* of the JSON; PLAN_MAX of the protocol */
 #define PLAN_OWNS_BYTES_MAX                                                                                  \
 	(16 * 1024) /* all patterns of a list of items: all pairs of them are compared                       \
@@ -39,7 +40,8 @@ struct plan_item {
 struct plan {
 	enum plan_level level;
 	char *summary;
-	char **shared; /* what every item may change beside its owns, side by side; never NULL */
+	char *question; /* areas: what a person must answer before anything is done; NULL */
+	char **shared;  /* what every item may change beside its owns, side by side; never NULL */
 	struct plan_item *items;
 	size_t count;
 };
@@ -50,8 +52,8 @@ struct plan {
  * ("tasks[2].owns[0]: src/lex.c is not inside what the area owns (src/eval/...)"): it goes back to the agent
  * as it is. Faults: bad JSON (line, column), unknown field by name, wrong kind, missing or empty field, id
  * not [a-z0-9-]{1,32} or not unique, no items, over one of the bounds above, bad pattern, areas that overlap,
- * unknown, self, double or cyclic dependency. Optional are only shared, depends_on, acceptance and an area's
- * verify and tasks. An entry of depends_on is an id, or {"id", "soft": true}.
+ * unknown, self, double or cyclic dependency. Optional are only question (of areas), shared, depends_on,
+ * acceptance and an area's verify and tasks. An entry of depends_on is an id, or {"id", "soft": true}.
  * *p is written on success alone.
  */
 int plan_parse(struct plan *p, enum plan_level level, const char *json, size_t size,
@@ -73,11 +75,17 @@ struct plan_prompt {
 	const char *const *owns;    /* of the area; NULL for the director */
 	const char *const *guarded; /* protected patterns; NULL */
 	const char *context;        /* PROJECT_DIRECTION.md and CLAUDE.md; NULL */
+	const char *answers;        /* what was asked and answered about earlier plans; NULL */
 	size_t max_items;
 	size_t parallel; /* how many can work at the same time */
 };
 char *plan_prompt(const struct plan_prompt *q);
 /* What goes back to the agent after a fault. Caller frees. */
 char *plan_fault_prompt(enum plan_level level, const char *fault);
+/* What goes back to the agent when a person has answered its question or its plan. Caller frees. */
+char *plan_answer_prompt(enum plan_level level, const char *answers);
+
+/* A plan of areas for a person, in a sentence: what it comes to and who does what. Caller frees. */
+char *plan_words(const struct plan *p, size_t max);
 
 #endif

@@ -6,6 +6,11 @@
 
 #include <stdlib.h>
 
+#define ANSWERED                                                                                             \
+	"\nThe person whose job this is has answered you. What they say counts, the last word most; do not " \
+	"ask "                                                                                               \
+	"again what is answered.\n\n"
+
 #define TEXT(max) "{\"type\":\"string\",\"minLength\":1" max "}"
 #define ID "{\"type\":\"string\",\"pattern\":\"^[a-z0-9-]{1,32}$\"}"
 #define PATTERNS                                                                                             \
@@ -26,18 +31,19 @@
 	"{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" fields "},\"required\":["     \
 	"\"id\",\"title\",\"goal\",\"owns\"" required "]}"
 #define ITEMS(item) "{\"type\":\"array\",\"minItems\":1,\"maxItems\":64,\"items\":" item "}"
-#define PLAN(list, item)                                                                                     \
+#define QUESTION ",\"question\":{\"type\":\"string\",\"maxLength\":3000}"
+#define PLAN(list, item, more)                                                                               \
 	"{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"summary\":" TEXT(             \
-	    "") ",\"shared\":" SHARED ",\"" list "\":" ITEMS(item) "},\"required\":[\"summary\",\"" list     \
-								   "\"]}"
+	    "") ",\"shared\":" SHARED more ",\"" list                                                        \
+		"\":" ITEMS(item) "},\"required\":[\"summary\",\"" list "\"]}"
 
 #define VERIFY                                                                                               \
 	"{\"type\":\"array\",\"minItems\":1,\"maxItems\":64,\"items\":{\"type\":\"string\",\"minLength\":1}" \
 	"}"
 #define AREA_FIELDS COMMON ",\"verify\":" VERIFY
 
-static const char areas_schema[] = PLAN("areas", ITEM(AREA_FIELDS, ",\"depends_on\""));
-static const char tasks_schema[] = PLAN("tasks", ITEM(TASK_FIELDS, ",\"depends_on\",\"acceptance\""));
+static const char areas_schema[] = PLAN("areas", ITEM(AREA_FIELDS, ",\"depends_on\""), QUESTION);
+static const char tasks_schema[] = PLAN("tasks", ITEM(TASK_FIELDS, ",\"depends_on\",\"acceptance\""), "");
 
 const char *
 plan_schema(enum plan_level level)
@@ -171,6 +177,12 @@ add_shape(struct prompt *p, enum plan_level level)
 	    "- summary: two or three sentences on how you divided and why.\n"
 	    "- Together the goals must cover every part of the job. Check this before you answer.\n",
 	    PLAN_TITLE_MAX);
+	if (level == PLAN_AREAS)
+		prompt_add(p,
+		    "- question (optional, beside summary): only where the job cannot be done right without "
+		    "something that neither it nor the repository says and that a person must decide. "
+		    "Nothing is done until it is answered; the areas are what you would do without an "
+		    "answer. Most jobs need none.\n");
 }
 
 char *
@@ -195,6 +207,23 @@ plan_prompt(const struct plan_prompt *q)
 	prompt_block(&p, q->level == PLAN_AREAS ? "the job" : "the area", q->goal);
 	prompt_block(&p, "acceptance", q->acceptance);
 	prompt_block(&p, "documents of the project", q->context);
+	if (q->answers != NULL) {
+		prompt_add(&p, ANSWERED);
+		prompt_block(&p, "asked and answered", q->answers);
+	}
+	return prompt_take(&p);
+}
+
+char *
+plan_answer_prompt(enum plan_level level, const char *answers)
+{
+	struct prompt p;
+
+	prompt_init(&p);
+	prompt_add(&p, ANSWERED);
+	prompt_block(&p, "asked and answered", answers);
+	prompt_add(&p, "\nReturn the whole plan again, one JSON object with \"summary\" and \"%s\".\n",
+	    level == PLAN_AREAS ? "areas" : "tasks");
 	return prompt_take(&p);
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/alloc.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "director/publish.h"
 #include "proto/lead.h"
 
@@ -139,6 +140,68 @@ finish(struct lead *ld, struct publish *p, struct err *e)
 	return rc;
 }
 
+/* This process ends here: another one goes on when a person has answered. */
+static int
+ask(struct lead *ld, struct publish *p, const char *question, bool approval, struct err *e)
+{
+	char *line = text_line(question, TEXT_MAX - 1);
+	const struct msg m = {.id = MSG_ASK, .ask = {.question = line, .approval = approval}};
+	int rc = lead_remove_worktree(ld, e);
+
+	log_info("asking: %s", line);
+	if (rc == 0)
+		rc = link_call(ld->role->link, &m, NULL, e);
+	if (rc == 0)
+		publish_last(p, NULL);
+	free(line);
+	return rc < 0 ? rc : ROLE_OVER;
+}
+
+static int
+ask_approval(struct lead *ld, struct publish *p, struct err *e)
+{
+	char *words = plan_words(&ld->plan, TEXT_MAX - 64);
+	char *question = xasprintf("Shall this plan be done? %s", words);
+	int rc = lead_store_plan(ld, NULL, e);
+
+	if (rc == 0)
+		rc = ask(ld, p, question, true, e);
+	free(words);
+	free(question);
+	return rc;
+}
+
+/* A run that was to make a plan has made it. */
+static int
+end_with_plan(struct lead *ld, struct err *e)
+{
+	const struct msg m = {
+	    .id = MSG_FINISH, .finish = {.reason = "planned, and nothing else was asked for"}};
+	int rc = lead_store_plan(ld, NULL, e);
+
+	if (rc == 0)
+		rc = lead_remove_worktree(ld, e);
+	return rc == 0 ? link_call(ld->role->link, &m, NULL, e) : rc;
+}
+
+/* The plan is there: 0 when it is to be done now, ROLE_OVER when this process has nothing more to do. */
+static int
+heed_plan(struct lead *ld, struct publish *p, struct err *e)
+{
+	const struct msg_assign *a = ld->role->assign;
+	int rc;
+
+	if (ld->role->team.count > 0)
+		return 0;
+	if (a->plan_only) {
+		rc = end_with_plan(ld, e);
+		return rc < 0 ? rc : ROLE_OVER;
+	}
+	if (ld->plan.question != NULL)
+		return ask(ld, p, ld->plan.question, false, e);
+	return a->approve ? ask_approval(ld, p, e) : 0;
+}
+
 static int
 work(struct lead *ld, struct publish *p, char **branch, struct err *e)
 {
@@ -148,7 +211,7 @@ work(struct lead *ld, struct publish *p, char **branch, struct err *e)
 
 	ld->branch = *branch;
 	rc = find_head(ld, tip, e);
-	if (rc == 0)
+	if (rc == 0 && !r->assign->plan_only)
 		rc = lead_try_base(ld, tip, e);
 	if (rc == 0)
 		rc = lead_plan(ld, ld->base, e);
@@ -157,6 +220,8 @@ work(struct lead *ld, struct publish *p, char **branch, struct err *e)
 
 		rc = forgotten < 0 ? forgotten : rc;
 	}
+	if (rc == 0)
+		rc = heed_plan(ld, p, e);
 	if (rc == 0)
 		rc = open_branch(ld, branch, e);
 	if (rc == 0 && r->team.count < ld->plan.count) {

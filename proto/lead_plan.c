@@ -110,6 +110,15 @@ fail(struct lead *ld, const char *what, const char *fault, struct err *e)
 	return rc < 0 ? rc : ROLE_OVER;
 }
 
+/* The director's evidence is what it asked and a person answered. */
+static const char *
+answers(const struct lead *ld)
+{
+	const char *text = ld->level == PLAN_AREAS ? ld->role->assign->evidence : NULL;
+
+	return text == NULL || *text == '\0' ? NULL : text;
+}
+
 static char *
 first_prompt(struct lead *ld)
 {
@@ -125,6 +134,7 @@ first_prompt(struct lead *ld)
 	    .owns = ld->level == PLAN_TASKS ? (const char *const *)r->owns : NULL,
 	    .guarded = (const char *const *)r->guarded,
 	    .context = context,
+	    .answers = answers(ld),
 	    .max_items = PLAN_ITEMS_MAX,
 	    .parallel = ld->level == PLAN_AREAS ? r->conf.max_ems : r->conf.max_workers_per_em,
 	};
@@ -171,7 +181,8 @@ plan_by_agent(struct lead *ld, const char *commit, struct err *e)
 	if (rc < 0)
 		return rc;
 	brief = first_prompt(ld);
-	prompt = xstrdup(brief);
+	prompt = answers(ld) == NULL || r->session[0] == '\0' ? xstrdup(brief)
+							      : plan_answer_prompt(ld->level, answers(ld));
 	link_doing(r->link, "planning");
 	for (unsigned faults = 0;; faults++) {
 		char *both = xasprintf("%s\n\n%s", brief, faults == 0 ? "" : prompt);

@@ -34,6 +34,7 @@
 #define PLAN_MAX (256 * 1024)  /* bytes of a plan's JSON */
 #define GOAL_MAX (256 * 1024)  /* bytes of an issue, a goal */
 #define EVIDENCE_MAX (64 * 1024)
+#define ANSWER_MAX 16384 /* what a person answers a run that asks */
 #define TEXT_MAX 4096          /* a reason, a summary */
 #define NAME_MAX_BYTES 128     /* task ids, run ids, plan ids, states */
 #define REF_MAX 512
@@ -87,6 +88,7 @@ enum proto_who {
 	M(30, EVENT, event, WHO_ROLE, WHO_ORCHD)                                                   \
 	M(31, PROGRESS, progress, WHO_ROLE, WHO_ORCHD)                                             \
 	M(32, RUN_STATE, run_state, WHO_DIRECTOR, WHO_ORCHD)                                       \
+	M(33, ASK, ask, WHO_DIRECTOR, WHO_ORCHD)                                                   \
 	/* A client asks. */                                                                       \
 	M(40, RUN_SUBMIT, run_submit, WHO_CTL, WHO_ORCHD)                                          \
 	M(41, RUN_ACCEPTED, run_accepted, WHO_ORCHD, WHO_CTL)                                      \
@@ -131,7 +133,11 @@ enum proto_who {
 	/* The token for GitHub: only a run's director gets it. */                                 \
 	M(80, TOKEN, token, WHO_CTL, WHO_ORCHD)                                                    \
 	M(81, ROLE_TOKEN, role_token, WHO_ORCHD, WHO_DIRECTOR)                                     \
-	M(82, HAS_TOKEN, has_token, WHO_DIRECTOR, WHO_ORCHD)
+	M(82, HAS_TOKEN, has_token, WHO_DIRECTOR, WHO_ORCHD)                                       \
+	/* A person answers what a run asks, or wants to see its plan. */                          \
+	M(90, ANSWER, answer, WHO_CTL, WHO_ORCHD)                                                  \
+	M(91, PLAN_GET, plan_get, WHO_CTL, WHO_ORCHD)                                              \
+	M(92, PLAN_INFO, plan_info, WHO_ORCHD, WHO_CTL)
 
 /* F(kind, name, REQ or OPT, max bytes of str and blob). An absent OPT is 0, false or NULL. */
 
@@ -192,7 +198,9 @@ enum proto_who {
 	F(u64, past_cost_uusd, OPT, 0) /* of these, in sessions before the present one */          \
 	F(u64, past_tokens_in, OPT, 0)                                                             \
 	F(u64, past_tokens_out, OPT, 0)                                                            \
-	F(str, checkout, OPT, 4096) /* the user's, with the files to copy; NULL: there is none */
+	F(str, checkout, OPT, 4096) /* the user's, with the files to copy; NULL: there is none */  \
+	F(bool, approve, OPT, 0) /* director: ASK for a yes to the plan before anything is done */ \
+	F(bool, plan_only, OPT, 0) /* director: store the plan and FINISH */
 
 /*
  * After ASSIGN, and again when they change. name: which configuration; env_json: its variables, an array of
@@ -337,6 +345,15 @@ enum proto_who {
 	F(u64, tokens_out, OPT, 0)                                                                 \
 	F(u64, cost_uusd, OPT, 0)
 
+/*
+ * The run waits for a person: approval: for a yes to the plan that was stored before, else for an answer to
+ * the planning agent's question. The sender's process ends after it; another is started when it is answered,
+ * with all that was asked and answered so far as evidence.
+ */
+#define MSG_ASK_FIELDS(F)                                                                          \
+	F(str, question, REQ, TEXT_MAX)                                                            \
+	F(bool, approval, OPT, 0)
+
 /* state: running or landing. */
 #define MSG_RUN_STATE_FIELDS(F)                                                                    \
 	F(str, state, REQ, NAME_MAX_BYTES)                                                         \
@@ -355,7 +372,9 @@ enum proto_who {
 	F(str, plan_json, OPT, PLAN_MAX)                                                           \
 	F(str, options_json, REQ, OPTIONS_MAX)                                                     \
 	F(bool, again, OPT, 0)                                                                     \
-	F(str, checkout, OPT, 4096) /* from which it was submitted: what is to be copied is there */
+	F(str, checkout, OPT, 4096) /* from which it was submitted: what is to be copied is there */ \
+	F(bool, approve, OPT, 0)    /* its plan is shown, and waits for a yes */                   \
+	F(bool, plan_only, OPT, 0)  /* it ends when it has a plan */
 
 #define MSG_RUN_ACCEPTED_FIELDS(F)                                                                 \
 	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
@@ -390,6 +409,7 @@ enum proto_who {
 	F(str, state, REQ, NAME_MAX_BYTES)                                                         \
 	F(bool, stopped, OPT, 0)     /* by orchctl stop: waits for orchctl resume */               \
 	F(str, question, OPT, TEXT_MAX) /* needs-human */                                          \
+	F(bool, asked, OPT, 0)          /* it waits for `orchctl answer` */                        \
 	F(str, reason, OPT, TEXT_MAX)                                                              \
 	F(str, branch, OPT, REF_MAX)                                                               \
 	F(str, base_branch, OPT, REF_MAX)                                                          \
@@ -496,6 +516,19 @@ enum proto_who {
 #define MSG_RESUME_FIELDS(F)                                                                       \
 	F(str, run, OPT, NAME_MAX_BYTES)                                                           \
 	F(bool, keyed, OPT, 0)
+/*
+ * run NULL: the only one that asks. To a plan that waits for a yes, "yes" lets it go on and "no" cancels the
+ * run; every other text, and every text to a question, goes to the planning agent. The ACK's text says which.
+ */
+#define MSG_ANSWER_FIELDS(F)                                                                       \
+	F(str, run, OPT, NAME_MAX_BYTES)                                                           \
+	F(str, text, REQ, ANSWER_MAX)
+/* Answer: PLAN_INFO, END. */
+#define MSG_PLAN_GET_FIELDS(F) F(str, run, OPT, NAME_MAX_BYTES)
+#define MSG_PLAN_INFO_FIELDS(F)                                                                    \
+	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
+	F(str, plan_json, REQ, PLAN_MAX)
+
 /* Deletes an ended run from the store, and its logs; its refs and worktrees are the asker's affair. */
 #define MSG_FORGET_FIELDS(F) F(str, run, REQ, NAME_MAX_BYTES)
 

@@ -4,6 +4,7 @@
 #include "common/alloc.h"
 #include "common/fd.h"
 #include "common/sibling.h"
+#include "supervisor/ask.h"
 #include "supervisor/info.h"
 #include "supervisor/token.h"
 
@@ -382,6 +383,38 @@ on_probe(struct client *c, const struct msg *m, struct err *e)
 	return probe_send(&c->d->probes, c, t, m, e);
 }
 
+static int
+on_answer(struct client *c, const struct msg *m, struct err *e)
+{
+	const char *done;
+	int rc = ask_answer(c->d, m->answer.run, m->answer.text, &done, e);
+
+	if (rc == 0)
+		peer_ack(c->peer, m->request, done);
+	return rc;
+}
+
+static int
+on_plan_get(struct client *c, const struct msg *m, struct err *e)
+{
+	struct msg answer = {.id = MSG_PLAN_INFO};
+	struct run *r, *loaded;
+	int rc = find_run(c->d, m->plan_get.run, &r, &loaded, e);
+
+	if (rc < 0)
+		return rc;
+	if (r->director->plan == NULL) {
+		rc = err_set(
+		    e, -ENOENT, "run %s has no plan%s", r->id, run_state_ended(run_state(r)) ? "" : " yet");
+	} else {
+		answer.plan_info = (struct msg_plan_info){.run = r->id, .plan_json = r->director->plan};
+		send_info(c, m->request, &answer);
+		send_end(c, m->request);
+	}
+	run_free(loaded);
+	return rc;
+}
+
 static const struct {
 	enum msg_id id;
 	answer_fn *fn;
@@ -398,6 +431,8 @@ static const struct {
     {MSG_TOKEN, token_request},
     {MSG_KEY_LIST, on_key_list},
     {MSG_PROBE, on_probe},
+    {MSG_ANSWER, on_answer},
+    {MSG_PLAN_GET, on_plan_get},
 };
 
 void

@@ -56,7 +56,8 @@ has_open_run(const struct daemon *d)
 	const struct run *r;
 
 	TAILQ_FOREACH (r, &d->runs, entry)
-		if (!r->stopped && !run_lacks_keys(r)) /* nothing of it can be done but by a person */
+		if (!r->stopped && !run_lacks_keys(r) &&
+		    !run_is_asking(r)) /* nothing of it can be done but by a person */
 			return true;
 	return false;
 }

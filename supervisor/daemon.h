@@ -103,8 +103,8 @@ void effect_run_state(struct daemon *d, struct run *r, enum run_state s, const c
 void effect_end_run(struct daemon *d, struct run *r, enum run_state s, const char *reason);
 /* Something can be done for it now: not stopped, not queued, not ended, and not without its keys. */
 bool effect_is_active(const struct run *r);
-/* r can go on again: when another one has become active meanwhile, after that. */
-void effect_give_way(struct daemon *d, struct run *r);
+/* r can go on again: when another one has become active meanwhile, after that; then true. */
+bool effect_give_way(struct daemon *d, struct run *r);
 /* A stopped run goes on; when another one has become active meanwhile, after that. */
 void effect_resume_run(struct daemon *d, struct run *r);
 void effect_cancel_run(struct daemon *d, struct run *r, const char *reason);

@@ -172,6 +172,8 @@ effect_end_run(struct daemon *d, struct run *r, enum run_state s, const char *re
 			xreplace(&t->reason, reason);
 		effect_mark_task(d, t);
 	}
+	r->asked_at = 0;
+	xreplace(&r->question, NULL);
 	effect_run_state(d, r, s, reason);
 }
 
@@ -190,6 +192,10 @@ effect_cancel_run(struct daemon *d, struct run *r, const char *reason)
 		return;
 	}
 	xreplace(&r->reason, reason);
+	xreplace(&r->question, NULL);
+	if (task_state(r->director) ==
+	    TASK_WAITING) /* for a person, or for time: cleaning up needs neither */
+		effect_task(d, r->director, TASK_EV_TIME_OVER, NULL);
 	if (r->director->unit.state == UNIT_PARKED) {
 		spawn_step(d, r->director, UNIT_EV_STOP, -1);
 		effect_epilogue(d, r, reason);
@@ -317,7 +323,7 @@ doom_one(struct daemon *d, struct run *r)
 bool
 effect_is_active(const struct run *r)
 {
-	return !r->stopped && !run_lacks_keys(r) && run_state(r) != RUN_QUEUED &&
+	return !r->stopped && !run_lacks_keys(r) && !run_is_asking(r) && run_state(r) != RUN_QUEUED &&
 	       !run_state_ended(run_state(r));
 }
 
@@ -339,14 +345,19 @@ start_queued_run(struct daemon *d)
 	return true;
 }
 
-void
+bool
 effect_give_way(struct daemon *d, struct run *r)
 {
 	struct run *o;
+	bool busy = false;
 
+	if (run_is_asking(r)) /* it stays as it is until it is answered */
+		return false;
 	TAILQ_FOREACH (o, &d->runs, entry)
-		if (o != r && effect_is_active(o))
-			effect_run_state(d, r, RUN_QUEUED, NULL);
+		busy |= o != r && effect_is_active(o);
+	if (busy)
+		effect_run_state(d, r, RUN_QUEUED, NULL);
+	return busy;
 }
 
 void
@@ -367,7 +378,7 @@ look_at_budget(struct run *r, int64_t now)
 	budget_judge(&r->budget, &r->conf,
 	    &(struct budget_use){.cost_uusd = c.cost_uusd,
 		.tokens = c.tokens_in + c.tokens_out,
-		.elapsed_ms = r->started_at > 0 ? now - r->started_at : 0});
+		.elapsed_ms = r->started_at > 0 ? now - r->started_at - r->asked_ms : 0});
 }
 
 /* An agent is at work, or one that has ended is still being dealt with: more may come to land by itself. */
@@ -409,7 +420,7 @@ keep_budget(struct daemon *d, struct run *r, int64_t now)
 {
 	enum budget_stage before = r->budget.stage;
 
-	if (run_state_ended(run_state(r)) || run_state(r) == RUN_QUEUED || r->cancelled)
+	if (run_state_ended(run_state(r)) || run_state(r) == RUN_QUEUED || r->cancelled || run_is_asking(r))
 		return;
 	look_at_budget(r, now);
 	if (r->budget.stage == BUDGET_OPEN)

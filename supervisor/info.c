@@ -65,6 +65,7 @@ info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg
 	    .state = run_state_name(run_state(r)),
 	    .stopped = r->stopped,
 	    .question = i->reason != NULL ? i->reason : r->question,
+	    .asked = run_is_asking(r) && !run_state_ended(run_state(r)),
 	    .reason = r->reason,
 	    .branch = r->branch,
 	    .base_branch = r->base_branch,

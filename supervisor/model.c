@@ -108,6 +108,12 @@ run_add_task(struct run *r, struct task *t, struct err *e)
 }
 
 bool
+run_is_asking(const struct run *r)
+{
+	return r->asked_at != 0 && !r->cancelled;
+}
+
+bool
 run_lacks_keys(const struct run *r)
 {
 	return r->keyed && r->keys.count == 0;

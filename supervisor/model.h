@@ -48,7 +48,11 @@ struct peer;
 	C(text, checkout) /* from which it was submitted */                                                  \
 	C(num, epilogue)  /* its director could not be kept running: the next one only has the last word */  \
 	C(num, tokened)   /* it was given a token for GitHub; that itself is in memory only */               \
-	C(text, pull_url) /* of the pull request that it ended in */
+	C(text, pull_url) /* of the pull request that it ended in */                                         \
+	C(num, approve)   /* its plan waits for a yes, or will */                                            \
+	C(num, plan_only) /* it ends when it has a plan */                                                   \
+	C(num, asked_at)  /* since when it waits for a person's answer; 0: it does not */                    \
+	C(num, asked_ms)  /* for how long it did before */
 
 #define TASK_COLUMNS(C)                                                                                      \
 	C(text, id)                                                                                          \
@@ -168,6 +172,9 @@ int run_thaw(struct run *r, struct err *e);
  * and after. */
 struct task *task_new(void);
 int run_add_task(struct run *r, struct task *t, struct err *e);
+
+/* It waits for `orchctl answer`: no process of it runs, and other runs may. */
+bool run_is_asking(const struct run *r);
 
 /* It was given keys, and they were in the memory of an orchd that ended. */
 bool run_lacks_keys(const struct run *r);

@@ -156,7 +156,7 @@ roster_woken(struct run *r, int64_t now)
 	struct task *t;
 
 	TAILQ_FOREACH (t, &r->tasks, entry)
-		if (task_state(t) == TASK_WAITING && t->wait_until <= now)
+		if (task_state(t) == TASK_WAITING && t->wait_until != 0 && t->wait_until <= now)
 			return t;
 	return NULL;
 }
@@ -168,7 +168,7 @@ roster_wakes_at(const struct run *r)
 	int64_t at = -1;
 
 	TAILQ_FOREACH (t, &r->tasks, entry)
-		if (task_state(t) == TASK_WAITING && (at < 0 || t->wait_until < at))
+		if (task_state(t) == TASK_WAITING && t->wait_until != 0 && (at < 0 || t->wait_until < at))
 			at = t->wait_until;
 	return at;
 }

@@ -22,7 +22,7 @@ struct task *roster_next(const struct run_list *runs, struct run *r);
  * needs. NULL: none. */
 struct task *roster_doomed(struct run *r, const struct task **why);
 
-/* A waiting task whose time is over, or NULL. */
+/* A waiting task whose time is over, or NULL. One without a time waits for a person. */
 struct task *roster_woken(struct run *r, int64_t now);
 /* The earliest wait_until of a waiting task, or -1. */
 int64_t roster_wakes_at(const struct run *r);

@@ -11,6 +11,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "proto/msg.h"
+#include "supervisor/ask.h"
 #include "supervisor/info.h"
 
 #include <errno.h>
@@ -265,7 +266,7 @@ static int
 on_wait(struct request *q)
 {
 	if (task_state(q->t) == TASK_RUNNING)
-		q->t->wait_until = (int64_t)q->m->wait.until;
+		q->t->wait_until = q->m->wait.until > 0 ? (int64_t)q->m->wait.until : 1;
 	return feed(q, q->t, TASK_EV_WAIT, q->m->wait.reason);
 }
 
@@ -299,7 +300,7 @@ on_finish(struct request *q)
 	r->files = (int64_t)m->files;
 	r->insertions = (int64_t)m->insertions;
 	r->deletions = (int64_t)m->deletions;
-	verdict = run_verdict(r, m->failed);
+	verdict = r->plan_only && !m->failed && !r->cancelled ? RUN_COMPLETE : run_verdict(r, m->failed);
 	if (reason == NULL && r->budget.stage != BUDGET_OPEN && verdict != RUN_COMPLETE &&
 	    verdict != RUN_CANCELLED) {
 		reason = xasprintf("%s%s%.3500s", r->budget.text, m->reason == NULL ? "" : "; ",
@@ -377,6 +378,15 @@ on_has_token(struct request *q)
 	return 0;
 }
 
+static int
+on_ask(struct request *q)
+{
+	if (task_state(q->t) == TASK_RUNNING)
+		ask_person(q->d, q->t->run, q->m->ask.question, q->m->ask.approval);
+	return feed(q, q->t, TASK_EV_WAIT,
+	    q->m->ask.approval ? "its plan waits for a yes" : "its question waits for an answer");
+}
+
 /* Who may send what is the schema's affair (proto/perms); what it does is here. */
 static const struct {
 	enum msg_id id;
@@ -397,6 +407,7 @@ static const struct {
     {MSG_RUN_STATE, on_run_state},
     {MSG_STATUS, on_status},
     {MSG_HAS_TOKEN, on_has_token},
+    {MSG_ASK, on_ask},
 };
 
 static void
@@ -538,6 +549,8 @@ route_assign(struct daemon *d, struct task *t)
 		.past_tokens_in = (uint64_t)t->past_tokens_in,
 		.past_tokens_out = (uint64_t)t->past_tokens_out,
 		.checkout = r->checkout,
+		.approve = r->approve != 0,
+		.plan_only = r->plan_only != 0,
 	    }};
 
 	while (judge != NULL && judge->gate == NULL)

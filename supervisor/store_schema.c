@@ -71,6 +71,11 @@ static const char *const migrations[] = {
     "ALTER TABLE task ADD COLUMN gw_tokens_out INTEGER NOT NULL DEFAULT 0;",
     /* 11: where a run's pull request is */
     "ALTER TABLE run ADD COLUMN pull_url TEXT;",
+    /* 12: runs that ask */
+    "ALTER TABLE run ADD COLUMN approve INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN plan_only INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN asked_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN asked_ms INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

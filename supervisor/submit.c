@@ -43,7 +43,7 @@ check(struct daemon *d, const struct msg_run_submit *m, uint64_t *ahead, struct 
 	TAILQ_FOREACH (r, &d->runs, entry) {
 		if (run_state_ended(run_state(r)))
 			continue;
-		*ahead += !r->stopped && !run_lacks_keys(r);
+		*ahead += !r->stopped && !run_lacks_keys(r) && !run_is_asking(r);
 		if (m->issue != NULL && r->issue != NULL && strcmp(r->issue, m->issue) == 0)
 			return err_set(e, -EEXIST,
 			    "run %s works on issue %s already (state %s%s): see `orchctl status %s`, or end "
@@ -127,6 +127,8 @@ submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *key
 	r->base_branch = xstrdup(m->base_branch);
 	r->base = xstrdup(m->base);
 	r->checkout = xstrdup(m->checkout);
+	r->approve = m->approve;
+	r->plan_only = m->plan_only;
 	r->state = RUN_QUEUED;
 	r->created_at = clock_wall_ms();
 	TAILQ_INSERT_TAIL(&d->runs, r, entry);

@@ -29,6 +29,9 @@
 	X(11, now, flag, "--now", 0, NULL, "gives nobody time to save work")                                 \
 	X(12, md, flag, "--md", 0, NULL, "as Markdown")                                                      \
 	X(14, svg, flag, "--svg", 0, NULL, "as a picture: who worked when")                                  \
+	X(15, approve, flag, "--approve", 0, NULL,                                                           \
+	    "stops when it has a plan, until orchctl answer says yes to it")                                 \
+	X(16, show, text, "--show", 0, "RUN", "the plan that a run has, without making one")                 \
 	X(13, keys_file, text, "--keys", 0, "FILE",                                                          \
 	    "API keys as in CLAUDE_CONFIGS, from a file that only you can read")                             \
 	X(19, token_file, text, "--token-file", 0, "FILE",                                                   \

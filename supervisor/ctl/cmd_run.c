@@ -1,7 +1,8 @@
-/* cmd_run: orchctl run. Everything that can be wrong is said before anything starts. */
+/* cmd_run: orchctl run and orchctl plan. Everything that can be wrong is said before anything starts. */
 #include "supervisor/ctl/cmds.h"
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/configs.h"
 #include "common/fd.h"
 #include "common/json.h"
@@ -19,6 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ANSWER_MS 30000
+#define FORGET_TRIES 100
+#define FORGET_PAUSE_MS 20
+
 struct submission {
 	struct issue issue;
 	struct preflight check;
@@ -27,6 +32,7 @@ struct submission {
 	char run[128];
 	uint64_t ahead;
 	bool again;
+	bool plan_only;
 };
 
 static void
@@ -52,8 +58,13 @@ read_plan(struct submission *s, const char *path, struct err *e)
 	rc = plan_parse(&plan, PLAN_AREAS, s->plan, size, NULL, e);
 	if (rc < 0)
 		return err_prefix(e, rc, "the plan %s", path);
+	if (plan.question != NULL)
+		rc = err_set(e, -EINVAL,
+		    "the plan %s asks a question; write the answer into the goals and take \"question\" out: "
+		    "%s",
+		    path, plan.question);
 	plan_clear(&plan);
-	return 0;
+	return rc;
 }
 
 /* In CI nobody looks at who wrote an issue before it costs money. */
@@ -167,6 +178,8 @@ submit(struct submission *s, struct ctl *c)
 	m.run_submit.plan_json = s->plan;
 	m.run_submit.options_json = s->check.options;
 	m.run_submit.checkout = c->repo.top;
+	m.run_submit.approve = c->args.approve;
+	m.run_submit.plan_only = s->plan_only;
 	m.run_submit.again = ctl_is_front(); /* a container that was started again */
 	rc = ctl_ask(c, &m, on_accepted, s);
 	if (rc != CTL_OK || s->run[0] != '\0')
@@ -222,6 +235,159 @@ cmd_run_main(struct ctl *c)
 			rc = live_show(c, &o, NULL);
 	}
 	actions_end(&actions, c, s.run);
+	submission_clear(&s);
+	return rc;
+}
+
+/* The run that makes a plan for orchctl plan, as it is told. */
+struct planning {
+	struct ctl *ctl;
+	const char *run;
+	char state[64];
+	char *reason, *plan;
+	bool news;
+};
+
+static void
+on_planning(void *arg, const struct msg *m)
+{
+	struct planning *p = arg;
+
+	if (m->id == MSG_PLAN_INFO)
+		xreplace(&p->plan, m->plan_info.plan_json);
+	if (m->id != MSG_RUN_INFO || strcmp(m->run_info.run, p->run) != 0)
+		return;
+	snprintf(p->state, sizeof(p->state), "%s", m->run_info.state);
+	xreplace(&p->reason, m->run_info.reason);
+	p->news = true;
+}
+
+static bool
+has_ended(const struct planning *p)
+{
+	static const char *const ends[] = {"complete", "partial", "failed", "cancelled"};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strcmp(p->state, ends[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Until it has ended. Ctrl-C is its end, too: nobody else waits for it. */
+static int
+await_plan(struct planning *p)
+{
+	struct msg watch = {.id = MSG_STATUS, .status = {.run = p->run, .watch = true}};
+	struct msg cancel = {.id = MSG_CANCEL, .cancel = {.target = p->run}};
+	struct client *k = p->ctl->client;
+	struct err e = {""};
+	int rc = client_stream(k, &watch, on_planning, p, ANSWER_MS, &e);
+
+	client_on_lost(k, &p->news);
+	while (rc == 0 && !has_ended(p) && !client_lost(k)) {
+		p->news = false;
+		rc = loop_wait(&p->ctl->loop, &p->news, -1);
+	}
+	client_on_lost(k, NULL);
+	if (rc == -ECANCELED) {
+		p->ctl->loop.stop = false;
+		client_call(k, &cancel, NULL, NULL, ANSWER_MS, &e);
+		return CTL_INTERRUPTED;
+	}
+	if (rc == 0 && !has_ended(p)) {
+		ctl_say("orchd left while run %s made the plan: orchctl plan --show %s has it later", p->run,
+		    p->run);
+		return CTL_UNREACHABLE;
+	}
+	return rc < 0 ? ctl_fail(rc, &e) : CTL_OK;
+}
+
+static int
+print_plan(struct ctl *c, const char *run)
+{
+	struct msg m = {.id = MSG_PLAN_GET, .plan_get = {.run = run}};
+	struct planning p = {.ctl = c, .run = ""};
+	struct plan plan = {0};
+	struct err e = {""};
+	json_t *j;
+	int rc = ctl_ask(c, &m, on_planning, &p);
+
+	if (rc != CTL_OK)
+		return rc;
+	j = p.plan == NULL ? NULL : json_parse("plan", p.plan, strlen(p.plan), &e);
+	if (j != NULL && json_dumpf(j, stdout, JSON_INDENT(2)) == 0)
+		putchar('\n');
+	if (j != NULL && plan_parse(&plan, PLAN_AREAS, p.plan, strlen(p.plan), NULL, &e) == 0 &&
+	    plan.question != NULL)
+		ctl_say("the plan asks: %s", plan.question);
+	plan_clear(&plan);
+	json_decref(j);
+	free(p.plan);
+	return CTL_OK;
+}
+
+/* It was only for the plan: its id is free again. Its process may need a moment to be gone. */
+static void
+forget(struct ctl *c, const char *run)
+{
+	struct msg m = {.id = MSG_FORGET, .forget = {.run = run}};
+	bool never = false;
+
+	for (int i = 0; i < FORGET_TRIES; i++) {
+		struct err e = {""};
+
+		if (client_call(c->client, &m, NULL, NULL, ANSWER_MS, &e) != -EREMOTEIO ||
+		    loop_wait(&c->loop, &never, clock_now_ms() + FORGET_PAUSE_MS) == -ECANCELED)
+			return;
+	}
+}
+
+static int
+make_plan(struct submission *s, struct ctl *c)
+{
+	struct planning p = {.ctl = c, .run = s->run};
+	int rc;
+
+	announce(s);
+	rc = await_plan(&p);
+	if (rc == CTL_OK && strcmp(p.state, "complete") == 0) {
+		rc = print_plan(c, s->run);
+		if (rc == CTL_OK)
+			forget(c, s->run);
+	} else if (rc == CTL_OK) {
+		ctl_say("there is no plan: the run %s%s%s; orchctl logs %s", p.state,
+		    p.reason == NULL ? "" : ": ", p.reason == NULL ? "" : p.reason, s->run);
+		rc = CTL_FAILED;
+	}
+	free(p.reason);
+	return rc;
+}
+
+int
+cmd_plan(struct ctl *c)
+{
+	struct submission s = {.run = "", .plan_only = true};
+	struct err e = {""};
+	int rc;
+
+	if (c->args.show != NULL) {
+		rc = ctl_connect_ran(c);
+		return rc == CTL_OK ? print_plan(c, c->args.show) : rc;
+	}
+	rc = prepare(&s, c, &e);
+	if (rc < 0) {
+		if (rc != -ECANCELED)
+			ctl_say("%s", e.msg);
+		submission_clear(&s);
+		return rc == -ECANCELED ? CTL_INTERRUPTED : CTL_USAGE;
+	}
+	configs_wipe_free(c->token); /* a plan alone is nothing to tell anybody */
+	c->token = NULL;
+	rc = ctl_connect(c);
+	if (rc == CTL_OK)
+		rc = submit(&s, c);
+	if (rc == CTL_OK)
+		rc = make_plan(&s, c);
 	submission_clear(&s);
 	return rc;
 }

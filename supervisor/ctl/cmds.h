@@ -7,6 +7,8 @@ struct ctl;
 
 int cmd_run_main(struct ctl *c);  /* cmd_run is common/cmd's */
 int cmd_run_event(struct ctl *c); /* run --event */
+int cmd_plan(struct ctl *c);
+int cmd_answer(struct ctl *c);
 int cmd_status(struct ctl *c);
 int cmd_logs(struct ctl *c);
 int cmd_events(struct ctl *c);

@@ -14,8 +14,13 @@
 static const struct command commands[] = {
     {"run", "[ISSUE | --task FILE|- | -m TEXT]", "starts a run and shows it until it has ended",
 	ARGS_conf | ARGS_message | ARGS_task_file | ARGS_plan_file | ARGS_keys_file | ARGS_token_file |
-	    ARGS_detach | ARGS_event | ARGS_trust,
+	    ARGS_detach | ARGS_approve | ARGS_event | ARGS_trust,
 	0, 1, cmd_run_main, NULL},
+    {"plan", "[ISSUE | --task FILE|- | -m TEXT]",
+	"prints the plan for a task, as run --plan takes it, and does nothing",
+	ARGS_conf | ARGS_message | ARGS_task_file | ARGS_keys_file | ARGS_show, 0, 1, cmd_plan, NULL},
+    {"answer", "RUN yes|no|TEXT...", "answers what a run asks you: its plan, or a question", 0, 2,
+	ARGS_WORDS_MAX, cmd_answer, NULL},
     {"status", "[RUN]", "shows a run: what needs you first, then who does what",
 	ARGS_json | ARGS_watch | ARGS_all | ARGS_keys_file, 0, 1, cmd_status, "lists every run"},
     {"logs", "[TASK]", "shows the history of a run or a task, and where the full log is",

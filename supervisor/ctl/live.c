@@ -240,6 +240,7 @@ static int
 interrupted(struct live *v)
 {
 	int64_t deadline, within = second_press_ms();
+	const struct view_run *r;
 
 	term_leave(&v->picture);
 	if (v->other_signal != 0)
@@ -254,7 +255,11 @@ interrupted(struct live *v)
 	}
 	if (v->presses > 1)
 		return stop_work(v);
-	ctl_say("the run goes on: orchctl status --watch shows it, orchctl stop stops it");
+	r = shown_run(v);
+	if (r != NULL && r->info != NULL && r->info->asked)
+		ctl_say("run %s waits for your word: orchctl status shows what it asks", r->id);
+	else
+		ctl_say("the run goes on: orchctl status --watch shows it, orchctl stop stops it");
 	return CTL_INTERRUPTED;
 }
 
@@ -281,7 +286,7 @@ add_table(struct live *v, const struct view_run *r, struct lines *l)
 	struct report report;
 	struct err e = {""};
 
-	if (r->count == 0 || client_lost(v->ctl->client) ||
+	if (r->count < 2 || client_lost(v->ctl->client) ||
 	    client_call(v->ctl->client, &m, keep_event, v, ANSWER_MS, &e) < 0)
 		return;
 	report_make(&report, &v->view, r, clock_wall_ms());

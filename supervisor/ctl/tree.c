@@ -222,6 +222,29 @@ count_trouble(const struct view_run *r)
 	return n;
 }
 
+/* What to type. */
+static void
+add_how(const struct msg_run_info *i, struct lines *out)
+{
+	if (!i->asked)
+		return;
+	line_gap(out, 2);
+	line_add(out, LINE_DIM, "answer with");
+	line_gap(out, 1);
+	if (strcmp(i->state, "approval") == 0) {
+		line_addf(out, LINE_BOLD, "orchctl answer %s yes", i->run);
+		line_add(out, LINE_DIM, "; no ends the run, other words go to the planning agent");
+		line_end(out);
+		line_gap(out, 2);
+		line_add(out, LINE_DIM, "the whole plan:");
+		line_gap(out, 1);
+		line_addf(out, LINE_PLAIN, "orchctl plan --show %s", i->run);
+	} else {
+		line_addf(out, LINE_BOLD, "orchctl answer %s \"YOUR WORDS\"", i->run);
+	}
+	line_end(out);
+}
+
 static void
 draw_problems(const struct view_run *r, size_t height, int64_t now_ms, struct lines *out)
 {
@@ -230,14 +253,15 @@ draw_problems(const struct view_run *r, size_t height, int64_t now_ms, struct li
 	if (r->info->question != NULL) {
 		line_add(out, LINE_BAD, "asks you:");
 		line_gap(out, 1);
-		line_add(out, LINE_PLAIN, r->info->question);
+		line_wrap(out, LINE_PLAIN, r->info->question, 2);
 		line_end(out);
+		add_how(r->info, out);
 	}
 	if (r->info->reason != NULL && all == 0) {
 		line_add(out, LINE_WARN, r->info->reason);
 		line_end(out);
 	}
-	if (all == 0)
+	if (all == 0 || (all == 1 && r->info->asked)) /* its director waits, as was said */
 		return;
 	if (height != 0 && max > height / PROBLEMS_SHARE)
 		max = height / PROBLEMS_SHARE < PROBLEMS_LEAST ? PROBLEMS_LEAST : height / PROBLEMS_SHARE;
@@ -380,6 +404,8 @@ tree_change(const struct view_change *ch, int64_t at_ms, struct lines *out)
 		line_add(out, LINE_PLAIN, reason);
 	}
 	line_end(out);
+	if (ch->task == NULL)
+		add_how(ch->run->info, out);
 }
 
 void

@@ -73,7 +73,8 @@ refuses_what_is_not_a_plan(void **state)
 	areas_fault("{'areas':[]}", "summary: missing");
 	areas_fault("{'summary':'  ','areas':[]}", "summary: empty");
 	areas_fault("{'summary':'S'}", "areas: missing");
-	areas_fault("{'summary':'S','tasks':[]}", "tasks: unknown field (known: summary, areas, shared)");
+	areas_fault(
+	    "{'summary':'S','tasks':[]}", "tasks: unknown field (known: summary, areas, shared, question)");
 	areas_fault("{'summary':'S','areas':{}}", "areas: must be an array, not an object");
 	areas_fault(AREAS(""), "areas: empty; a plan needs at least one area");
 	tasks_fault(TASKS(""), "tasks: empty; a plan needs at least one task");
@@ -421,6 +422,44 @@ test_shared_is_everyones_and_orders_nobody(void **state)
 	plan_clear(&p);
 }
 
+/* The director may ask; an EM may not, and what agents fill in for nothing is nothing. */
+static void
+test_a_question(void **state)
+{
+	struct err e = {""};
+	struct plan p;
+	char *words;
+
+	(void)state;
+	assert_int_equal(parse(&p, PLAN_AREAS,
+			     "{'summary':'S.','question':'Tabs?','areas':[" AREA("a", "'a/'", "") "," AREA(
+				 "b", "'b','c'", "") "]}",
+			     NULL, &e),
+	    0);
+	assert_string_equal(p.question, "Tabs?");
+	words = plan_words(&p, 500);
+	assert_string_equal(words, "2 areas: a (T; a/), b (T; b, c). S.");
+	free(words);
+	plan_clear(&p);
+	assert_int_equal(parse(&p, PLAN_AREAS,
+			     "{'summary':'S','question':null,'areas':[" AREA("a", "'a'", "") "]}", NULL, &e),
+	    0);
+	assert_null(p.question);
+	plan_clear(&p);
+	assert_int_equal(parse(&p, PLAN_AREAS,
+			     "{'summary':'S','question':' ','areas':[" AREA("a", "'a'", "") "]}", NULL, &e),
+	    0);
+	assert_null(p.question);
+	plan_clear(&p);
+	areas_fault("{'summary':'S','question':1,'areas':[" AREA("a", "'a'", "") "]}",
+	    "question: must be a string, not a number");
+	tasks_fault("{'summary':'S','question':'x','tasks':[]}",
+	    "question: unknown field (known: summary, tasks, shared)");
+	words = plan_answer_prompt(PLAN_AREAS, "You asked: x\nThe person: y\n");
+	assert_non_null(strstr(words, "----- begin asked and answered -----\nYou asked: x\nThe person: y\n"));
+	free(words);
+}
+
 int
 main(void)
 {
@@ -430,6 +469,7 @@ main(void)
 	    cmocka_unit_test(refuses_what_is_too_much),
 	    cmocka_unit_test(refuses_bad_dependencies),
 	    cmocka_unit_test(refuses_shared_and_foreign_paths),
+	    cmocka_unit_test(test_a_question),
 	    cmocka_unit_test(reads_a_plan_of_areas),
 	    cmocka_unit_test(computes_who_waits_for_whom),
 	    cmocka_unit_test(schemas_are_json_and_name_the_fields),
