@@ -169,7 +169,8 @@ refuse_number(const struct option *o, const char *name, const char *given, struc
 static int
 check_str(const struct option *o, const char *name, const char *value, struct err *e)
 {
-	int rc = conf_check_str(name, value, e);
+	int rc = o->offset == offsetof(struct conf, co_author) ? conf_check_person(name, value, e)
+							       : conf_check_str(name, value, e);
 	char *shown;
 
 	if (rc == 0 && o->offset == offsetof(struct conf, prs) && strcmp(value, "final") != 0 &&

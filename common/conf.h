@@ -81,6 +81,8 @@
 	    "first of the ports that agents, setups and gates are given (as ORCH_PORT_BASE)")                \
 	OPTION(u64, port_step, "--port-step", "ORCH_PORT_STEP", "port_step", 10, 1, 1000,                    \
 	    "ports that each of them has to itself")                                                         \
+	OPTION(str, co_author, "--co-author", "ORCH_CO_AUTHOR", "co_author", NULL, 0, 0,                     \
+	    "\"Name <mail>\" for a Co-authored-by line in every commit (authors are you)")                   \
 	OPTION(ms, api_timeout_ms, NULL, "API_TIMEOUT_MS", "api_timeout_ms", 0, 0, 604800000,                \
 	    "milliseconds the agent waits for an answer of its endpoint to begin (0: 120000)")               \
 	PER_ROLE(OPTION, str, model, "--model", "ORCH_MODEL", "model", 0,                                    \

@@ -87,6 +87,24 @@ conf_check_str(const char *name, const char *value, struct err *e)
 }
 
 int
+conf_check_person(const char *name, const char *value, struct err *e)
+{
+	size_t n = strcspn(value, "<>"), mail = value[n] == '<' ? strcspn(value + n + 1, "<> \t") : 0;
+	const char *at = mail == 0 ? NULL : memchr(value + n + 1, '@', mail);
+	int rc = conf_check_str(name, value, e);
+
+	if (rc < 0)
+		return rc;
+	for (const char *p = value; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return err_set(e, -EINVAL, "%s must hold no control characters", name);
+	if (n < 2 || value[0] == ' ' || value[n - 1] != ' ' || at == NULL || at == value + n + 1 ||
+	    at == value + n + mail || strcmp(value + n + 1 + mail, ">") != 0)
+		return err_set(e, -EINVAL, "%s must be \"Name <name@example.org>\"", name);
+	return 0;
+}
+
+int
 conf_check_cmd(const char *name, const json_t *value, struct err *e)
 {
 	const char *first = json_string_value(value);

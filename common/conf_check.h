@@ -21,6 +21,8 @@ bool conf_parse_number(const char *s, bool seconds, uint64_t *n);
 /* 2500 -> "2.5": seconds as people write them. Returns buf. */
 const char *conf_seconds_text(char buf[32], uint64_t ms);
 
+/* "Name <mail>", as a trailer of a commit has it. */
+int conf_check_person(const char *name, const char *value, struct err *e);
 /* One line of UTF-8, not blank. */
 int conf_check_str(const char *name, const char *value, struct err *e);
 /* A string, or an array of strings with the program's name first. */

@@ -103,6 +103,7 @@ git_init_worktree(struct git *g, const struct git *repo, const char *path, struc
 	found.work_tree = real;
 	found.work_git_dir = admin;
 	found.forbidden = xstrdup(repo->forbidden);
+	found.co_author = xstrdup(repo->co_author);
 	found.excludes = xasprintf("%s/" GIT_EXCLUDE_FILE, admin);
 	if (access(found.excludes, R_OK) < 0)
 		xreplace(&found.excludes, repo->excludes);
@@ -118,6 +119,7 @@ git_clear(struct git *g)
 	free(g->work_git_dir);
 	free(g->excludes);
 	free(g->forbidden);
+	free(g->co_author);
 	memset(g, 0, sizeof(*g));
 }
 

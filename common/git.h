@@ -31,7 +31,7 @@ struct git {
 	char *excludes;     /* in place of the user's core.excludesFile, in worktrees; NULL */
 	char *forbidden; /* patterns, as in .gitignore, of what git_commit_all() and git_save_wip() leave out
 			    even when it was added, unless the base holds it; NULL */
-	const char *prefer_ident_name, *prefer_ident_mail; /* reserved for the co-author line; NULL */
+	char *co_author; /* "Name <mail>": a trailer of every commit that we make; NULL */
 };
 
 struct git_out {
@@ -139,8 +139,9 @@ int git_worktree_exact(struct git *worktree, const char *commit, struct err *e);
  * Unfinished merges and rebases are ended with the files as they are. Commits on branch that the folder no
  * longer shows stay as a second parent. A .git that is not ours, and those of repositories within (their
  * files are added), are renamed to <path>.planted-git-<n>; submodules that .gitmodules names stay submodules.
- * message: for the commit we make. *notes (may be NULL, caller frees) says in a sentence what had to be put
- * right, or is NULL.
+ * message: for the commit we make. Where its last paragraph has an Orch-Task trailer, commits that the agent
+ * made by itself get that paragraph too, and the user as their author: they are made again. *notes (may be
+ * NULL, caller frees) says in a sentence what had to be put right, or is NULL.
  */
 int git_commit_all(struct git *repo, const char *path, const char *branch, const char *base,
     const char *message, char head[GIT_OID_HEX], char **notes, struct err *e);

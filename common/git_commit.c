@@ -327,10 +327,25 @@ drop_agents_branches(struct work *w, const char *result)
 	free(path);
 }
 
+/* An agent's own commits become the user's, with whose task they are of. result is changed. */
+static int
+sign(struct work *w, const char *message, char result[GIT_OID_HEX], struct err *e)
+{
+	const char *trailers = git_our_trailers(message);
+	char made[GIT_OID_HEX];
+	int rc = trailers == NULL || strcmp(result, w->base) == 0
+		     ? 1
+		     : git_sign_commits(w->repo, w->base, result, trailers, made, e);
+
+	if (rc == 0)
+		strcpy(result, made);
+	return rc < 0 ? rc : 0;
+}
+
 static int
 commit_all(struct work *w, const char *message, char head[GIT_OID_HEX], struct err *e)
 {
-	char tree[GIT_OID_HEX], result[GIT_OID_HEX];
+	char tree[GIT_OID_HEX], result[GIT_OID_HEX], agents[GIT_OID_HEX];
 	const char *start;
 	int rc = git_admin_settle(&w->wt, &w->notes, e);
 
@@ -347,19 +362,26 @@ commit_all(struct work *w, const char *message, char head[GIT_OID_HEX], struct e
 		rc = forget_forbidden(w, e);
 	if (rc == 1) {
 		strcpy(result, w->tip);
+		strcpy(agents, result);
 		rc = git_tree(w->repo, result, tree, e);
+		if (rc == 0)
+			rc = sign(w, message, result, e);
 		if (rc == 0)
 			rc = move_branch(w, result, e);
 		if (rc == 0)
 			rc = git_run(&w->wt, 0, NULL, e, "reset", "--hard", "--quiet", result, NULL);
 	} else if (rc == 0) {
 		rc = commit_content(w, tree, message, result, e);
+		if (rc == 0) {
+			strcpy(agents, result);
+			rc = sign(w, message, result, e);
+		}
 		if (rc == 0)
 			rc = move_branch(w, result, e);
 	}
 	if (rc < 0)
 		return rc;
-	drop_agents_branches(w, result);
+	drop_agents_branches(w, agents);
 	rc = same_tree(w, w->base, tree, e);
 	if (rc < 0)
 		return rc;

@@ -50,7 +50,21 @@ struct git_who {
 };
 int git_who_load(struct git *g, struct git_who *who, struct err *e);
 void git_who_clear(struct git_who *who);
-/* A commit of tree with up to 4 parents. */
+/*
+ * The message with these trailers (lines), which join its own where it ends in some. What is there already is
+ * not said twice. Caller frees. Pure.
+ */
+char *git_with_trailers(const char *message, const char *trailers);
+/* The trailers that a message of ours ends in; NULL when there is no Orch-Task among them. Borrowed. */
+const char *git_our_trailers(const char *message);
+/*
+ * The commits of base..head, each with these trailers and by the user; those that have an Orch-Task are as
+ * they were. *made gets the new head, which has head's tree.
+ */
+int git_sign_commits(struct git *repo, const char *base, const char *head, const char *trailers,
+    char made[GIT_OID_HEX], struct err *e);
+
+/* A commit of tree with up to 4 parents, by the user, with the co-author's trailer. */
 int git_make_commit(struct git *g, const char *tree, const char *const *parents, const char *message,
     char oid[GIT_OID_HEX], struct err *e);
 

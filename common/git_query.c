@@ -279,6 +279,7 @@ git_make_commit(struct git *g, const char *tree, const char *const *parents, con
 	const char *argv[16] = {"commit-tree"};
 	struct git_who who = {0};
 	struct git_out out = {0};
+	char *line = NULL, *text;
 	size_t n = 1;
 	int rc = git_who_load(g, &who, e);
 
@@ -292,9 +293,14 @@ git_make_commit(struct git *g, const char *tree, const char *const *parents, con
 	argv[n++] = "-";
 	argv[n++] = tree;
 	argv[n] = NULL;
-	rc = git_runv(g, 0, &out, e, argv, (const char *const *)who.env, message, strlen(message));
+	if (g->co_author != NULL)
+		line = xasprintf("Co-authored-by: %s\n", g->co_author);
+	text = line == NULL ? xstrdup(message) : git_with_trailers(message, line);
+	rc = git_runv(g, 0, &out, e, argv, (const char *const *)who.env, text, strlen(text));
 	if (rc == 0)
 		rc = git_take_oid(&out, oid, e);
+	free(line);
+	free(text);
 	git_out_clear(&out);
 	git_who_clear(&who);
 	return rc;

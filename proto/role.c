@@ -33,7 +33,7 @@ static void
 make_env(struct role *r)
 {
 	const char *instance = getenv("ORCH_INSTANCE");
-	char *extra[9] = {0};
+	char *extra[16] = {0}, *name = NULL, *mail = NULL;
 	size_t n = 0;
 
 	extra[n++] = xasprintf("ORCH_ROLE=%s", perms_who_name(r->kind->who));
@@ -48,6 +48,15 @@ make_env(struct role *r)
 	}
 	if (r->assign->checkout != NULL)
 		extra[n++] = xasprintf("ORCH_CHECKOUT=%s", r->assign->checkout);
+	/* Their HOME is private: without this git would not let them commit, or as nobody. */
+	if (r->kind->who == WHO_WORKER && git_identity(&r->git, &name, &mail, NULL) == 0) {
+		extra[n++] = xasprintf("GIT_AUTHOR_NAME=%s", name);
+		extra[n++] = xasprintf("GIT_AUTHOR_EMAIL=%s", mail);
+		extra[n++] = xasprintf("GIT_COMMITTER_NAME=%s", name);
+		extra[n++] = xasprintf("GIT_COMMITTER_EMAIL=%s", mail);
+	}
+	free(name);
+	free(mail);
 	strv_free(r->gate_env);
 	configs_wipe_strv(r->env);
 	r->gate_env = agent_env(&r->conf, r->assign->state_dir, (const char *const *)extra, NULL);
@@ -261,6 +270,7 @@ open_role(struct role *r, struct err *e)
 	log_set_level((enum log_level)log_level_parse(r->conf.log));
 	open_trees(r);
 	git_init(&r->git, &r->loop, r->assign->git_dir);
+	r->git.co_author = xstrdup(r->conf.co_author);
 	rc = await_secrets(r, e);
 	if (rc == 0)
 		rc = role_furnish_open(r, e);

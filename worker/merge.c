@@ -2,6 +2,7 @@
 #include "worker/merge.h"
 
 #include "common/alloc.h"
+#include "common/git_impl.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "worker/judge.h"
@@ -47,26 +48,9 @@ static int
 commit_tree(struct role *r, const char *tree, const char *first, const char *second, const char *message,
     char commit[GIT_OID_HEX], struct err *e)
 {
-	const char *const argv[] = {"commit-tree", "-p", first, "-p", second, "-F", "-", tree, NULL};
-	char *name = NULL, *mail = NULL, *env[5] = {0};
-	struct git_out out = {0};
-	int rc = git_identity(&r->git, &name, &mail, e);
+	const char *const parents[] = {first, second, NULL};
 
-	if (rc < 0)
-		return rc;
-	env[0] = xasprintf("GIT_AUTHOR_NAME=%s", name);
-	env[1] = xasprintf("GIT_AUTHOR_EMAIL=%s", mail);
-	env[2] = xasprintf("GIT_COMMITTER_NAME=%s", name);
-	env[3] = xasprintf("GIT_COMMITTER_EMAIL=%s", mail);
-	rc = git_runv(&r->git, 0, &out, e, argv, (const char *const *)env, message, strlen(message));
-	if (rc == 0)
-		snprintf(commit, GIT_OID_HEX, "%.*s", (int)strcspn(out.out, "\n"), out.out);
-	git_out_clear(&out);
-	for (size_t i = 0; i < 4; i++)
-		free(env[i]);
-	free(name);
-	free(mail);
-	return rc;
+	return git_make_commit(&r->git, tree, parents, message, commit, e);
 }
 
 static char *

@@ -759,6 +759,42 @@ saves_worktrees_within_and_removes_their_records(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+static void
+commit_signed(struct fixture *f)
+{
+	ok(f->t, git_commit_all(&f->t->git, f->path, BRANCH, f->base, "Three\n\nOrch-Task: 1/em1/w1\n",
+		     f->head, NULL, &f->t->e));
+}
+
+/* What the agent commits by itself is made again: by the user, with the trailers that our commits carry. */
+static void
+agents_commits_are_the_users(void **state)
+{
+	struct fixture *f = *state;
+	char *text, first[GIT_OID_HEX];
+
+	put(f, "one", "1\n");
+	agent(f, "add", "-A");
+	agent(f, "-c", "user.name=Robot", "-c", "user.email=r@b", "commit", "-qm", "One");
+	agent(f, "switch", "-qc", "side");
+	put(f, "two", "2\n");
+	agent(f, "add", "-A");
+	agent(f, "commit", "-qm", "Two\n\nFixes: 9");
+	put(f, "three", "3\n");
+	commit_signed(f);
+	text = testrepo_git(f->t, WT, "log", "--reverse",
+	    "--format=%an: %s [%(trailers:only,separator=%x2C)]", "^HEAD~3", "HEAD", NULL);
+	assert_string_equal(text, "Test User: One [Orch-Task: 1/em1/w1]\n"
+				  "Test User: Two [Fixes: 9,Orch-Task: 1/em1/w1]\n"
+				  "Test User: Three [Orch-Task: 1/em1/w1]");
+	free(text);
+	assert_int_not_equal(
+	    testrepo_try(f->t, NULL, "rev-parse", "-q", "--verify", "refs/heads/side", NULL), 0);
+	strcpy(first, f->head);
+	commit_signed(f); /* and again nothing changes */
+	assert_string_equal(f->head, first);
+}
+
 int
 main(void)
 {
@@ -788,6 +824,7 @@ main(void)
 	    TEST(saves_commits_that_nothing_else_holds),
 	    TEST(saves_whatever_was_done_to_the_folder),
 	    TEST(saves_worktrees_within_and_removes_their_records),
+	    TEST(agents_commits_are_the_users),
 	};
 
 	return cmocka_run_group_tests_name("commit_all", tests, NULL, NULL);

@@ -48,12 +48,23 @@ static void
 test_set_up(void **state)
 {
 	struct e2e *e = *state;
+	char *branch, *who;
 
 	e2e_plan(e, "director", "", "a");
 	e2e_plan(e, "em-a", "", "one");
 	e2e_work(e, "a.one", "run mkdir -p a; test -f built && cat built > a/one.seen\n");
-	e2e_begin(e, "--setup", "echo ready > built; echo x >> README", "--verify", "test -f built", NULL);
+	e2e_begin(e, "--setup", "echo ready > built; echo x >> README", "--verify", "test -f built",
+	    "--co-author", "Orch Bot <bot@example.org>", NULL);
 	assert_int_equal(e2e_end(e), 0);
+	branch = e2e_branch(e, "m1");
+	who = testrepo_git(e->repo, NULL, "log", "-1", "--no-merges",
+	    "--format=%an|%(trailers:key=Orch-Task,valueonly,separator=%x2C)|%(trailers:key=Co-authored-by,"
+	    "valueonly,"
+	    "separator=%x2C)",
+	    branch, NULL);
+	assert_string_equal(who, "Test User|m1/em1/w1|Orch Bot <bot@example.org>");
+	free(who);
+	free(branch);
 	e2e_assert_shows(e, "m1", "a/one.seen", "ready");
 	assert_null(e2e_show(e, "m1", "built"));
 	assert_int_equal(e2e_count(e, "m1/em1/w1", "state", "rework"), 0);

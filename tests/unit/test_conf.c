@@ -1,5 +1,6 @@
 /* conf: three sources, one table; every refusal is one sentence with the name that the user gave. */
 #include "common/conf.h"
+#include "common/conf_check.h"
 
 #include "common/alloc.h"
 #include "common/json.h"
@@ -352,6 +353,22 @@ help_has_every_option(void **state)
 }
 
 static void
+test_a_co_author(void **state)
+{
+	static const char *const good[] = {
+	    "A <a@b>", "Ada Lovelace (bot) <ada+bot@example.org>", "\xc3\x84 B <x@y.z>"};
+	static const char *const bad[] = {"A", "A <a>", "<a@b>", " A <a@b>", "A<a@b>", "A <a@b> x", "A <a@b",
+	    "A <@b>", "A <a b@c>", "A <a@>", "A > <a@b>", "A\tB <a@b>", "A <a@b>\nSigned-off-by: x <x@y>",
+	    ""};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(conf_check_person("co_author", good[i], &(struct err){""}), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(conf_check_person("co_author", bad[i], &(struct err){""}), -EINVAL);
+}
+
+static void
 test_lists_of_patterns(void **state)
 {
 	const char *const argv[] = {"--protected", "ci/ , Makefile,"};
@@ -396,6 +413,7 @@ main(void)
 	    cmocka_unit_test(roles_go_before_all),
 	    cmocka_unit_test(help_has_every_option),
 	    cmocka_unit_test(test_lists_of_patterns),
+	    cmocka_unit_test(test_a_co_author),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
