@@ -210,6 +210,18 @@ tool_object(const json_t *input)
 	return NULL;
 }
 
+/* The tools that are for nothing else. What a shell command changes is not seen here. */
+static bool
+is_editing(const char *tool)
+{
+	static const char *const names[] = {"Write", "Edit", "MultiEdit", "NotebookEdit", NULL};
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (strcmp(tool, names[i]) == 0)
+			return true;
+	return false;
+}
+
 static void
 on_text(struct stream *s, const char *words, bool subagent)
 {
@@ -226,7 +238,11 @@ on_tool_use(struct stream *s, const json_t *block, bool subagent)
 	const char *name = json_str(block, "name"), *object = tool_object(json_object_get(block, "input"));
 	char *tool = text_line(name != NULL ? name : "tool", sizeof(s->last_tool) - 1);
 	char *text = object != NULL ? text_line(object, SHOWN_MAX) : NULL;
-	struct stream_event ev = {.kind = STREAM_TOOL, .tool = tool, .text = text, .subagent = subagent};
+	struct stream_event ev = {.kind = STREAM_TOOL,
+	    .tool = tool,
+	    .text = text,
+	    .subagent = subagent,
+	    .edits = text != NULL && is_editing(tool)};
 
 	if (!subagent)
 		s->open_tools++;

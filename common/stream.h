@@ -32,6 +32,7 @@ struct stream_event {
 	uint64_t attempt, max, delay_ms;
 	int http_status;
 	bool subagent; /* parent_tool_use_id is set */
+	bool edits;    /* STREAM_TOOL: it changes the file that text names */
 };
 
 /* The last result line, whole. Strings are owned by the parser. */

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define DOING_MAX 200
+#define EDITED_MAX 1024
 #define LIMIT_WAIT_MS 120000        /* where nobody says when a limit resets */
 #define LIMIT_WAIT_MAX_MS 691200000 /* 8 days: a weekly limit, and no nonsense */
 #define KEY_SPREAD_MS 1000
@@ -25,12 +26,29 @@ struct watch {
 	struct event *timer; /* pending: a PROGRESS went out less than progress_every ago */
 	char *doing;         /* not sent yet; NULL */
 	bool told_retry;
+	uint64_t edited[EDITED_MAX]; /* hashes of the files that it has edited, each once */
+	size_t edited_count;
 };
+
+/* FNV-1a. A collision costs one file in a number that only people read. */
+static void
+note_edit(struct watch *w, const char *path)
+{
+	uint64_t hash = 14695981039346656037u;
+
+	for (; *path != '\0'; path++)
+		hash = (hash ^ (unsigned char)*path) * 1099511628211u;
+	for (size_t i = 0; i < w->edited_count; i++)
+		if (w->edited[i] == hash)
+			return;
+	if (w->edited_count < EDITED_MAX)
+		w->edited[w->edited_count++] = hash;
+}
 
 static void
 post_doing(struct watch *w)
 {
-	struct msg m = {.id = MSG_PROGRESS, .progress = {.doing = w->doing}};
+	struct msg m = {.id = MSG_PROGRESS, .progress = {.doing = w->doing, .files = w->edited_count}};
 
 	if (w->doing == NULL)
 		return;
@@ -97,6 +115,8 @@ on_event(void *arg, const struct stream_event *ev)
 			set_doing(w, xstrdup(ev->text));
 		break;
 	case STREAM_TOOL:
+		if (ev->edits)
+			note_edit(w, ev->text);
 		set_doing(w, xasprintf("%s %s", ev->tool == NULL ? "tool" : ev->tool,
 				 ev->text == NULL ? "" : ev->text));
 		break;

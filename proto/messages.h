@@ -340,7 +340,7 @@ enum proto_who {
 /* What the sender's task is doing now; kept in memory only, not acknowledged. */
 #define MSG_PROGRESS_FIELDS(F)                                                                     \
 	F(str, doing, REQ, 512)                                                                    \
-	F(u64, files, OPT, 0)                                                                      \
+	F(u64, files, OPT, 0) /* that its agent has edited so far; 0: as before */                 \
 	F(u64, tokens_in, OPT, 0)                                                                  \
 	F(u64, tokens_out, OPT, 0)                                                                 \
 	F(u64, cost_uusd, OPT, 0)

@@ -157,6 +157,7 @@ info_task(struct info *i, const struct daemon *d, const struct task *t, struct m
 {
 	char *dir = xasprintf("%s/logs/%s", d->repo.state, t->run->id);
 	struct task_use use = task_use(t);
+	bool live = task_state(t) == TASK_RUNNING && t->files_now > 0; /* else what was handed in last */
 	const char *own;
 
 	free_texts(i);
@@ -195,9 +196,9 @@ info_task(struct info *i, const struct daemon *d, const struct task *t, struct m
 	    .started_at = (uint64_t)t->started_at,
 	    .changed_at = (uint64_t)t->changed_at,
 	    .ended_at = (uint64_t)t->ended_at,
-	    .files = (uint64_t)(t->files > 0 ? t->files : t->files_now),
-	    .insertions = (uint64_t)t->insertions,
-	    .deletions = (uint64_t)t->deletions,
+	    .files = (uint64_t)(live ? t->files_now : t->files),
+	    .insertions = live ? 0 : (uint64_t)t->insertions,
+	    .deletions = live ? 0 : (uint64_t)t->deletions,
 	    .cost_uusd = use.cost_uusd,
 	    .tokens_in = use.tokens_in,
 	    .tokens_out = use.tokens_out,

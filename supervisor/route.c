@@ -336,7 +336,8 @@ on_progress(struct request *q)
 
 	xreplace(&t->doing, m->doing);
 	t->doing_at = clock_wall_ms();
-	t->files_now = (int64_t)m->files;
+	if (m->files > 0)
+		t->files_now = (int64_t)m->files;
 	if (m->cost_uusd > 0)
 		t->cost_uusd = (int64_t)m->cost_uusd;
 	if (m->tokens_in > 0)

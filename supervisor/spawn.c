@@ -230,6 +230,7 @@ spawn_process(struct daemon *d, struct task *t)
 	t->agent_done = t->limited = false;
 	t->began_ms = clock_now_ms();
 	hold_started(d, t);
+	t->files_now = 0;
 	loop_watch_child(&d->loop, pid, on_child_exit, t);
 	greet(d, t, fd);
 	log_debug("%s: started %s as pid %d", t->id, task_role(t), (int)pid);

@@ -19,7 +19,9 @@ write_scripts(struct e2e *e)
 	e2e_plan(e, "director", "", "a b");
 	e2e_plan(e, "em-a", "", "one two:one");
 	e2e_plan(e, "em-b", "", "three");
-	e2e_work(e, "a.one", "run echo $PPID > $ORCH_AGENT_SCRIPTS/agent\ntouch @/at-one\nwait_file @/go\n");
+	e2e_work(e, "a.one",
+	    "write a/one.c <<END\n1\nEND\nwrite a/one.c <<END\n2\nEND\nwrite a/one.h <<END\n3\nEND\nrun echo "
+	    "$PPID > $ORCH_AGENT_SCRIPTS/agent\ntouch @/at-one\nwait_file @/go\n");
 	e2e_work(e, "a.two", "");
 	e2e_work(e, "b.three", "");
 }
@@ -36,6 +38,17 @@ await_team(struct e2e *e, pid_t pids[MEMBERS + 1])
 	for (size_t i = 0; i < MEMBERS; i++)
 		pids[i] = e2e_pid(e, members[i]);
 	pids[MEMBERS] = e2e_file_pid(e, "agent");
+}
+
+/* The two files that the agent has edited are shown while it works. */
+static void
+assert_files_shown(struct e2e *e)
+{
+	json_t *run = e2e_status(e, "m1");
+	json_t *files = json_object_get(e2e_task(run, "m1/em1/w1"), "files");
+
+	assert_int_equal(json_integer_value(files), 2);
+	json_decref(run);
 }
 
 static void
@@ -85,6 +98,7 @@ test_restart_keeps_the_team(void **state)
 	write_scripts(e);
 	e2e_begin(e, NULL);
 	await_team(e, pids);
+	assert_files_shown(e);
 	orchd = e2e_pid(e, NULL);
 	for (int i = 0; i < 2; i++) {
 		struct ctlrun r;
