@@ -13,6 +13,8 @@
  *     events N        N of kind "flood", 500 at a time
  *     finish          ends the run                  freeze         SIGSTOPs itself
  *     serve           lives until told to stop, or until the run is cancelled, which it then finishes
+ *
+ * Its first act is a mark (tests/helper/mark.h). Where it is not orchd that started it, there is no other.
  */
 #include "common/alloc.h"
 #include "common/fd.h"
@@ -21,6 +23,7 @@
 #include "common/taskid.h"
 #include "proto/link.h"
 #include "proto/peer.h"
+#include "tests/helper/mark.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -280,6 +283,10 @@ main(int argc, char **argv)
 	char flat[TASKID_MAX], *path, *text, *line, *save;
 
 	(void)argc;
+	mark_begin();
+	if (task == NULL && getenv("ORCH_MARK_FILE") != NULL) /* under another supervisor */
+		for (;;)
+			pause();
 	log_init("fakerole");
 	if (dir == NULL || task == NULL || !taskid_valid(task))
 		fatal("to be started by orchd with ORCH_FAKE_DIR set");

@@ -282,19 +282,49 @@ is_assembled(const struct team *t)
 	return t->count == TEAM_SIZE;
 }
 
+static void
+watch(struct team *t)
+{
+	struct msg m = {.id = MSG_STATUS, .status = {.watch = true}};
+	struct err e = {""};
+
+	if (client_stream(t->client, &m, on_info, t, 10000, &e) < 0)
+		bench_die("%s", e.msg);
+}
+
+void
+team_watch_again(struct team *t)
+{
+	struct err e = {""};
+
+	client_free(t->client);
+	t->client = NULL;
+	for (size_t i = 0; i < t->count; i++)
+		t->members[i].ready_ns = 0;
+	if (client_open(&t->client, &t->repo->loop, &t->place, false, &e) < 0)
+		bench_die("%s", e.msg);
+	watch(t);
+}
+
+bool
+team_is_back(const struct team *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->members[i].ready_ns == 0)
+			return false;
+	return true;
+}
+
 void
 team_assemble(struct team *t)
 {
-	struct msg m = {.id = MSG_STATUS, .status = {.watch = true}};
 	int64_t deadline = clock_now_ms() + ASSEMBLE_MS;
 	char *agent = team_program("orch-test-agent");
-	struct err e = {""};
 
 	if (team_orchctl(t, "run", "--detach", "-m", "Write nine files", "--agent", agent, NULL) != 0)
 		bench_die("orchctl run failed");
 	free(agent);
-	if (client_stream(t->client, &m, on_info, t, 10000, &e) < 0)
-		bench_die("%s", e.msg);
+	watch(t);
 	while (!is_assembled(t)) {
 		t->news = false;
 		team_wait(t, &t->news, deadline - clock_now_ms(), "the team is not complete");

@@ -50,6 +50,10 @@ void team_start(struct team *t);
 int team_orchctl(struct team *t, const char *arg, ...) __attribute__((sentinel));
 /* Starts a run and watches it until every worker's agent is at work. The script must keep them there. */
 void team_assemble(struct team *t);
+/* Connects to whichever orchd answers now and watches the run; every member counts as not seen ready yet. */
+void team_watch_again(struct team *t);
+/* All of them ready again, with the processes that they had. */
+bool team_is_back(const struct team *t);
 /* Pumps the connection until *done; dies with what when that takes longer than ms. */
 void team_wait(struct team *t, const bool *done, int64_t ms, const char *what);
 /* The path of a program of the build, in fresh memory. */
