@@ -57,7 +57,8 @@ bigrun_add(struct run_list *runs, const char *id, int tasks, int area_tasks, enu
 	r->base_branch = xstrdup("main");
 	r->base = xstrdup("1111111111111111111111111111111111111111");
 	r->branch = xasprintf("cco/%s-build-a-functional-calculator", id);
-	r->options = xstrdup(state == BIGRUN_RUNNING ? "{\"max_ems\":64,\"max_workers_per_em\":64}" : "{}");
+	r->options = xstrdup(
+	    state == BIGRUN_RUNNING ? "{\"max_ems\":64,\"max_workers_per_em\":64,\"start_burst\":0}" : "{}");
 	r->state = state == BIGRUN_ENDED ? RUN_COMPLETE : RUN_RUNNING;
 	r->stopped = state == BIGRUN_STOPPED;
 	r->created_at = r->started_at = clock_wall_ms();
