@@ -309,8 +309,11 @@ on_note(void *arg, const struct gateway_event *ev)
 		.until = (uint64_t)ev->until_wall_ms}};
 
 	log_info("%s%s%s", ev->task, ev->task[0] == '\0' ? "" : ": ", text);
+	if (strcmp(ev->kind, "key") == 0)
+		tell_states(s); /* at once: should we die now, the next one knows */
+	else
+		states_soon(s);
 	link_tell(s->link, &m);
-	states_soon(s);
 	free(text);
 }
 
