@@ -130,26 +130,21 @@ sign_one(struct signing *s, char *record, struct err *e)
 	tree = strtok_r(NULL, " ", &save);
 	if (oid == NULL || tree == NULL || strlen(oid) >= GIT_OID_HEX)
 		return err_set(e, -EPROTO, "git log said something else than commits");
+	/* Before anything points into it. */
+	s->list = xrealloc(s->list, (s->count + 1) * sizeof(*s->list));
+	m = &s->list[s->count];
 	while ((word = strtok_r(NULL, " ", &save)) != NULL && n < 8) {
 		parents[n] = made_of(s, word);
 		same &= strcmp(parents[n], word) == 0;
 		n++;
 	}
-	s->list = xrealloc(s->list, (s->count + 1) * sizeof(*s->list));
-	m = &s->list[s->count];
 	strcpy(m->from, oid);
 	strcpy(m->to, oid);
 	if (!same || git_our_trailers(message) == NULL) {
-		char *copies[9] = {NULL}; /* the list moves under them */
-
-		for (size_t i = 0; i < n; i++)
-			copies[i] = xstrdup(parents[i]);
 		text = git_our_trailers(message) != NULL ? xstrdup(message)
 							 : git_with_trailers(message, s->trailers);
-		rc = git_make_commit(s->repo, tree, (const char *const *)copies, text, m->to, e);
+		rc = git_make_commit(s->repo, tree, parents, text, m->to, e);
 		free(text);
-		for (size_t i = 0; i < n; i++)
-			free(copies[i]);
 	}
 	s->count++;
 	return rc;
