@@ -171,6 +171,7 @@ give_back(struct daemon *d, int lock)
 	}
 	notify_close(&d->notify);
 	repo_clear(&d->repo);
+	free(d->log_path);
 	conf_clear(&d->conf);
 }
 
