@@ -33,7 +33,7 @@ static void
 make_env(struct role *r)
 {
 	const char *instance = getenv("ORCH_INSTANCE");
-	char *extra[16] = {0}, *name = NULL, *mail = NULL;
+	char *extra[16] = {0};
 	size_t n = 0;
 
 	extra[n++] = xasprintf("ORCH_ROLE=%s", perms_who_name(r->kind->who));
@@ -49,14 +49,12 @@ make_env(struct role *r)
 	if (r->assign->checkout != NULL)
 		extra[n++] = xasprintf("ORCH_CHECKOUT=%s", r->assign->checkout);
 	/* Their HOME is private: without this git would not let them commit, or as nobody. */
-	if (r->kind->who == WHO_WORKER && git_identity(&r->git, &name, &mail, NULL) == 0) {
-		extra[n++] = xasprintf("GIT_AUTHOR_NAME=%s", name);
-		extra[n++] = xasprintf("GIT_AUTHOR_EMAIL=%s", mail);
-		extra[n++] = xasprintf("GIT_COMMITTER_NAME=%s", name);
-		extra[n++] = xasprintf("GIT_COMMITTER_EMAIL=%s", mail);
+	if (r->author_name != NULL) {
+		extra[n++] = xasprintf("GIT_AUTHOR_NAME=%s", r->author_name);
+		extra[n++] = xasprintf("GIT_AUTHOR_EMAIL=%s", r->author_mail);
+		extra[n++] = xasprintf("GIT_COMMITTER_NAME=%s", r->author_name);
+		extra[n++] = xasprintf("GIT_COMMITTER_EMAIL=%s", r->author_mail);
 	}
-	free(name);
-	free(mail);
 	strv_free(r->gate_env);
 	configs_wipe_strv(r->env);
 	r->gate_env = agent_env(&r->conf, r->assign->state_dir, (const char *const *)extra, NULL);
@@ -277,6 +275,9 @@ open_role(struct role *r, struct err *e)
 	if (rc < 0)
 		return rc;
 	role_take_ports(r);
+	/* Asked of git here: new keys make the environment anew in a callback, which must not wait. */
+	if (r->kind->who == WHO_WORKER)
+		git_identity(&r->git, &r->author_name, &r->author_mail, NULL);
 	make_env(r);
 	r->worktree = taskid_worktree(r->assign->state_dir, r->assign->task);
 	r->spent = (struct usage){r->assign->cost_uusd, r->assign->tokens_in, r->assign->tokens_out};
@@ -305,6 +306,8 @@ close_role(struct role *r)
 	json_decref(r->areas);
 	strv_free(r->gate_env);
 	free(r->worktree);
+	free(r->author_name);
+	free(r->author_mail);
 	fd_close(&r->port_lock);
 	ptree_plan_clear(&r->trees);
 	loop_clear(&r->loop);

@@ -59,6 +59,7 @@ struct role {
 	char *keys_name;         /* which configuration they are */
 	char *token;             /* for GitHub; only a director has one. NULL: none */
 	struct redact *redact;   /* what must not leave this process but for its agent; NULL: nothing */
+	char *author_name, *author_mail; /* of an agent's own commits, in workers; NULL: git knows nobody */
 	char *worktree;          /* the task's own */
 	int port_lock;           /* held while the ports are ours; -1: none */
 	uint64_t port_base;      /* 0: none */
