@@ -178,7 +178,7 @@ all_good_is_one_run(void **state)
 static void
 one_culprit_among(struct fixture *f, size_t n, size_t most)
 {
-	size_t total = 0, worst = 0;
+	size_t worst = 0;
 
 	for (size_t bad = 1; bad < n; bad += n / 2) {
 		size_t took;
@@ -190,7 +190,6 @@ one_culprit_among(struct fixture *f, size_t n, size_t most)
 		assert_non_null(strstr(f->evidence, "bad"));
 		took = runs(f);
 		assert_in_range(took, 2, most);
-		total += took;
 		worst = took > worst ? took : worst;
 		expect_never_red(f);
 		start_again(f);
