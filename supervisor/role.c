@@ -18,6 +18,8 @@
 
 extern char **environ;
 
+#define OWN_VARIABLES 5 /* that role_env() adds at most */
+
 static const char *const marker_names[] = {
     "ORCH_INSTANCE", "ORCH_TASK", "ORCH_SOCKET", "NOTIFY_SOCKET", PTREE_MACHINE_ENV};
 
@@ -41,7 +43,7 @@ role_env(const struct daemon *d, const struct role_spec *s)
 
 	while (environ[count] != NULL)
 		count++;
-	env = xcalloc(count + 5, sizeof(*env));
+	env = xcalloc(count + OWN_VARIABLES + 1, sizeof(*env));
 	for (size_t i = 0; i < count; i++)
 		if (!configs_travels_by_message(environ[i]) &&
 		    !is_named(environ[i], marker_names, sizeof(marker_names) / sizeof(marker_names[0])))
