@@ -57,7 +57,7 @@ test_set_up(void **state)
 	    "--co-author", "Orch Bot <bot@example.org>", NULL);
 	assert_int_equal(e2e_end(e), 0);
 	branch = e2e_branch(e, "m1");
-	who = testrepo_git(e->repo, NULL, "log", "-1", "--no-merges",
+	who = testrepo_git(e->repo, NULL, "log", "-1", "--topo-order", "--no-merges",
 	    "--format=%an|%(trailers:key=Orch-Task,valueonly,separator=%x2C)|%(trailers:key=Co-authored-by,"
 	    "valueonly,"
 	    "separator=%x2C)",
