@@ -63,8 +63,9 @@ has_name(const json_t *list, const char *pair)
 	size_t n = strcspn(pair, "=") + 1, i;
 	json_t *item;
 
-	json_array_foreach(
-	    (json_t *)list, i, item) if (strncmp(json_string_value(item), pair, n) == 0) return true;
+	json_array_foreach ((json_t *)list, i, item)
+		if (strncmp(json_string_value(item), pair, n) == 0)
+			return true;
 	return false;
 }
 
@@ -180,7 +181,8 @@ secrets_give(struct daemon *d, struct run *r, struct configs *keys)
 	TAILQ_FOREACH (t, &r->tasks, entry) {
 		t->changed = true;
 		if (t->limited && task_state(t) == TASK_WAITING)
-			t->wait_until = 0; /* what it waited for are other keys now */
+			t->wait_until =
+			    1; /* what it waited for are other keys now; 0 would be for a person */
 	}
 	secrets_resend(d, false);
 }
