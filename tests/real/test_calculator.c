@@ -124,14 +124,12 @@ write_scripts(void)
 	size_t i, k, agents = 1;
 
 	write_script("director", "the director", NULL);
-	json_array_foreach(json_object_get(areas, "areas"), i, area)
-	{
+	json_array_foreach (json_object_get(areas, "areas"), i, area) {
 		char *em = xasprintf("em-%s", json_str(area, "id"));
 		json_t *tasks = plan_of(em);
 
 		write_script(em, "an engineering manager", json_str(area, "title"));
-		json_array_foreach(json_object_get(tasks, "tasks"), k, task)
-		{
+		json_array_foreach (json_object_get(tasks, "tasks"), k, task) {
 			char *worker = xasprintf("worker-%s.%s", json_str(area, "id"), json_str(task, "id"));
 
 			write_script(worker, "a worker", json_str(task, "title"));
@@ -173,6 +171,10 @@ check_requests(void)
 	while ((line = strsep(&rest, "\n")) != NULL && *line != '\0') {
 		json_t *j = json_loads(line, 0, NULL);
 
+		if (strcmp(json_str(j, "method"), "HEAD") == 0) { /* the gateway looks whether it is there */
+			json_decref(j);
+			continue;
+		}
 		if (json_str(j, "fault") != NULL)
 			fail_msg("%s: %s",
 			    json_str(j, "script") != NULL ? json_str(j, "script") : "a request",
