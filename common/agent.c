@@ -458,6 +458,7 @@ int
 agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, struct err *e)
 {
 	struct attempt *a = xcalloc(1, sizeof(*a));
+	struct redact *redact = redact_ref(s->redact); /* other keys may come while the agent runs */
 	struct err why = {""};
 	char *tmp;
 	int rc;
@@ -493,6 +494,7 @@ agent_run(struct loop *l, const struct agent_spec *s, struct agent_outcome *o, s
 	fd_close(&a->log_fd);
 	ptree_free(a->tree);
 	stream_clear(&a->record.stream);
+	redact_free(redact);
 	free(a);
 	tmp = agent_tmpdir(s->home);
 	rmdir(tmp); /* kept only when it holds something */

@@ -26,6 +26,7 @@ struct redact {
 	size_t count;
 	bool first[256];
 	uint8_t pairs[65536 / 8];
+	unsigned refs; /* besides the first owner's */
 };
 
 /* What read_char returns besides a byte. */
@@ -203,11 +204,25 @@ redact_new(void)
 	return xcalloc(1, sizeof(struct redact));
 }
 
+struct redact *
+redact_ref(const struct redact *r)
+{
+	struct redact *own = (struct redact *)r; /* only the count changes */
+
+	if (own != NULL)
+		own->refs++;
+	return own;
+}
+
 void
 redact_free(struct redact *r)
 {
 	if (r == NULL)
 		return;
+	if (r->refs > 0) {
+		r->refs--;
+		return;
+	}
 	for (size_t i = 0; i < r->count; i++) {
 		explicit_bzero(r->v[i].text, r->v[i].size);
 		free(r->v[i].text);

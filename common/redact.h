@@ -15,7 +15,9 @@
 struct redact;
 
 struct redact *redact_new(void);
-/* Wipes and frees; NULL is fine. */
+/* For who goes on with it whatever becomes of its first owner: redact_free it too. NULL is fine. */
+struct redact *redact_ref(const struct redact *r);
+/* Wipes and frees when nobody else has it; NULL is fine. */
 void redact_free(struct redact *r);
 /* Values under 8 bytes are passed over: they would be found everywhere. Both strings are copied. */
 void redact_add(struct redact *r, const char *name, const char *value);

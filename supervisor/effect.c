@@ -211,8 +211,13 @@ effect_cancel_run(struct daemon *d, struct run *r, const char *reason)
 void
 effect_epilogue_over(struct daemon *d, struct run *r)
 {
-	if (r->epilogue)
-		effect_end_run(d, r, r->cancelled ? RUN_CANCELLED : RUN_FAILED, r->reason);
+	char *reason;
+
+	if (!r->epilogue)
+		return;
+	reason = xstrdup(r->reason); /* which the end replaces */
+	effect_end_run(d, r, r->cancelled ? RUN_CANCELLED : RUN_FAILED, reason);
+	free(reason);
 }
 
 void
