@@ -112,6 +112,40 @@ test_an_issue_is_done(void **state)
 	ctlrun_clear(&r);
 }
 
+/* Brought to GitHub: the branch is there, and one pull request from it that closes the issue. */
+static void
+test_an_issue_becomes_a_pull_request(void **state)
+{
+	struct e2e *e = *state;
+	json_t *pull, *run;
+	char *tip, *folder = testrepo_path(e->repo, "github");
+
+	fakegithub_serve_git(&hub, folder, e->repo->top);
+	fakegithub_issue(&hub, "25", "ada", "Build it", "All of it.");
+	e2e_work(e, "a.one", "");
+	e2e_remember(e);
+	e2e_ctl_ok(e, "run", "25", "--detach", NULL);
+	e2e_follow(e);
+	e2e_await(e, "25", "state", "complete");
+	assert_end("### orch: complete", "orch:complete");
+	pull = fakegithub_pull(&hub, 0);
+	run = e2e_status(e, "25");
+	assert_non_null(pull);
+	assert_null(fakegithub_pull(&hub, 1));
+	tip = fakegithub_git(&hub, "rev-parse", "refs/heads/cco/25-build-it", NULL);
+	assert_string_equal(tip, json_string_value(json_object_get(run, "head")));
+	assert_string_equal(tip, json_string_value(json_object_get(json_object_get(pull, "head"), "sha")));
+	assert_non_null(strstr(json_string_value(json_object_get(pull, "body")), "Closes #25."));
+	assert_true(fakegithub_merge(&hub, 101));
+	json_decref(pull);
+	pull = fakegithub_pull(&hub, 0);
+	assert_true(json_is_true(json_object_get(pull, "merged")));
+	json_decref(pull);
+	json_decref(run);
+	free(tip);
+	free(folder);
+}
+
 /* A run that fails says so, and why, where people look. */
 static void
 test_a_failure_is_told(void **state)
@@ -179,6 +213,7 @@ main(void)
 #define RUN_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    RUN_TEST(test_an_issue_is_done),
+	    RUN_TEST(test_an_issue_becomes_a_pull_request),
 	    RUN_TEST(test_a_failure_is_told),
 	    RUN_TEST(test_one_comment_whatever_happens),
 	    RUN_TEST(test_a_stranger_in_ci),

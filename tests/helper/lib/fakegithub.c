@@ -1,11 +1,11 @@
 /* fakegithub: see fakegithub.h. A row per kind of request; "*" in its path is one element. */
-#include "tests/helper/lib/fakegithub.h"
+#include "tests/helper/lib/fakegithub_impl.h"
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "tests/helper/lib/test.h"
 
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/http_struct.h>
@@ -16,260 +16,178 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define US "orch-test"
+#define US FAKEGITHUB_US
 #define PREFIX "/repos/octo/hello"
 
-struct call {
-	struct fakegithub *g;
-	struct evhttp_request *req;
-	char *part[4]; /* what the stars stood for */
-	json_t *body;  /* NULL: none */
-};
+#define PER_PAGE 30
 
-static json_t *
-user(const char *login)
+json_t *
+fakegithub_user(struct fakegithub *g, const char *login)
 {
-	return json_pack("{s:s, s:i, s:s}", "login", login, "id",
-	    strcmp(login, US) == 0 ? 7 : 100 + (int)strlen(login), "type", "User");
+	bool us = strcmp(login, US) == 0;
+
+	return json_pack("{s:s, s:i, s:s}", "login", login, "id", us ? 7 : 100 + (int)strlen(login), "type",
+	    us && g->bot ? "Bot" : "User");
+}
+
+char *
+fakegithub_param(struct fakegithub_call *c, const char *name)
+{
+	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(c->req)), *value;
+	struct evkeyvalq all;
+	char *copy;
+
+	if (query == NULL || evhttp_parse_query_str(query, &all) != 0)
+		return NULL;
+	value = evhttp_find_header(&all, name);
+	copy = xstrdup(value);
+	evhttp_clear_headers(&all);
+	return copy;
 }
 
 static void
-answer(struct call *c, int status, json_t *j)
+note(struct fakegithub_call *c, int status)
 {
-	struct evbuffer *b = evbuffer_new();
-	char *text = j == NULL ? NULL : json_dumps(j, 0);
+	json_array_append_new(c->g->log, json_pack("{s:I, s:s, s:s, s:i}", "ms", (json_int_t)clock_now_ms(),
+					     "method", c->method, "path", c->path, "status", status));
+}
 
-	if (text != NULL)
-		evbuffer_add(b, text, strlen(text));
-	evhttp_add_header(
-	    evhttp_request_get_output_headers(c->req), "Content-Type", "application/json; charset=utf-8");
+static void
+put_headers(struct fakegithub_call *c, const char *headers, const char *type)
+{
+	struct evkeyvalq *out = evhttp_request_get_output_headers(c->req);
+
+	if (type != NULL)
+		evhttp_add_header(out, "Content-Type", type);
+	for (const char *line = headers; line != NULL && *line != '\0'; line += strcspn(line, "\n") + 1) {
+		size_t n = strcspn(line, "\n"), colon = strcspn(line, ":");
+		char *name = xstrndup(line, colon), *value = xstrndup(line + colon + 2, n - colon - 2);
+
+		evhttp_add_header(out, name, value);
+		free(name);
+		free(value);
+	}
+}
+
+void
+fakegithub_answer_text(struct fakegithub_call *c, int status, const char *headers, const char *type,
+    const char *text, size_t size)
+{
+	struct evbuffer *b;
+
+	if (!fakegithub_is_git(c->path))
+		note(c, status);
+	if (fakegithub_fault_answer(c, status, headers, type, text, size))
+		return;
+	put_headers(c, headers, type);
+	b = evbuffer_new();
+	evbuffer_add(b, text, size);
 	evhttp_send_reply(c->req, status, "X", b);
 	evbuffer_free(b);
+}
+
+/* FNV-1a. */
+static uint64_t
+hash(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (; *text != '\0'; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3;
+	return h;
+}
+
+/* link: a header line or NULL. What the asker has already is answered 304. */
+static void
+answer_with(struct fakegithub_call *c, int status, json_t *j, const char *link)
+{
+	const char *known = evhttp_find_header(evhttp_request_get_input_headers(c->req), "If-None-Match");
+	char *text = j == NULL ? xstrdup("") : json_dumps(j, 0), etag[32], *headers;
+	bool read = status == 200 && strcmp(c->method, "GET") == 0;
+
+	snprintf(etag, sizeof(etag), "\"%016llx\"", (unsigned long long)hash(text));
+	headers = xasprintf(
+	    "%s%s%s%s", read ? "ETag: " : "", read ? etag : "", read ? "\n" : "", link == NULL ? "" : link);
+	if (read && known != NULL && strcmp(known, etag) == 0) {
+		c->g->not_modified++;
+		fakegithub_answer_text(c, 304, headers, NULL, "", 0);
+	} else {
+		fakegithub_answer_text(
+		    c, status, headers, "application/json; charset=utf-8", text, strlen(text));
+	}
+	free(headers);
 	free(text);
 	json_decref(j);
 }
 
-static void
-not_found(struct call *c)
+void
+fakegithub_answer(struct fakegithub_call *c, int status, json_t *j)
 {
-	answer(c, 404, json_pack("{s:s}", "message", "Not Found"));
+	answer_with(c, status, j, NULL);
 }
 
-static json_t *
-find_issue(struct call *c)
+void
+fakegithub_answer_list(struct fakegithub_call *c, json_t *list)
 {
-	return json_object_get(c->g->issues, c->part[0]);
+	char *per = fakegithub_param(c, "per_page"), *at = fakegithub_param(c, "page"), *link = NULL;
+	size_t size = per == NULL ? PER_PAGE : strtoul(per, NULL, 10),
+	       page = at == NULL ? 1 : strtoul(at, NULL, 10);
+	json_t *shown = json_array();
+
+	assert_true(size > 0 && size <= 100 && page > 0);
+	for (size_t i = (page - 1) * size; i < page * size && i < json_array_size(list); i++)
+		json_array_append(shown, json_array_get(list, i));
+	if (page * size < json_array_size(list))
+		link = xasprintf("Link: <http://127.0.0.1:%u%s?per_page=%zu&page=%zu>; rel=\"next\"\n",
+		    c->g->port, c->path, size, page + 1);
+	answer_with(c, 200, shown, link);
+	json_decref(list);
+	free(link);
+	free(per);
+	free(at);
 }
 
-static void
-get_user(struct call *c)
+void
+fakegithub_not_found(struct fakegithub_call *c)
 {
-	answer(c, 200, user(US));
+	fakegithub_answer(c, 404, json_pack("{s:s}", "message", "Not Found"));
 }
 
-static void
-get_repository(struct call *c)
+void
+fakegithub_invalid(struct fakegithub_call *c, const char *code, const char *message)
 {
-	answer(c, 200,
-	    json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:{s:b}}", "full_name", "octo/hello",
-		"default_branch", "main", "html_url", "https://github.test/octo/hello", "clone_url",
-		"https://github.test/octo/hello.git", "archived", 0, "disabled", 0, "private", 0,
-		"has_issues", 1, "permissions", "push", 1));
-}
-
-static void
-get_permission(struct call *c)
-{
-	const char *level = json_string_value(json_object_get(c->g->permissions, c->part[0]));
-
-	answer(c, 200,
-	    json_pack("{s:s, s:o}", "permission", level == NULL ? "none" : level, "user", user(c->part[0])));
-}
-
-static void
-get_issue(struct call *c)
-{
-	json_t *i = find_issue(c);
-
-	if (i == NULL)
-		not_found(c);
-	else
-		answer(c, 200, json_incref(i));
-}
-
-static json_t *
-show_comment(const json_t *k)
-{
-	return json_pack("{s:O, s:O, s:O, s:s, s:s, s:s}", "id", json_object_get(k, "id"), "body",
-	    json_object_get(k, "body"), "user", json_object_get(k, "user"), "html_url",
-	    "https://github.test/c", "created_at", "2026-11-22T00:00:00Z", "author_association", "NONE");
-}
-
-static void
-get_comments(struct call *c)
-{
-	json_t *list = json_array(), *k;
-	size_t i;
-
-	json_array_foreach (c->g->comments, i, k)
-		if (strcmp(json_string_value(json_object_get(k, "issue")), c->part[0]) == 0)
-			json_array_append_new(list, show_comment(k));
-	answer(c, 200, list);
-}
-
-static json_t *
-add_comment(struct fakegithub *g, const char *issue, const char *author, const char *body)
-{
-	json_t *k = json_pack("{s:I, s:s, s:s, s:o}", "id", (json_int_t)++g->next_id, "issue", issue, "body",
-	    body, "user", user(author));
-
-	assert_non_null(k);
-	json_array_append_new(g->comments, k);
-	return k;
-}
-
-static void
-post_comment(struct call *c)
-{
-	const char *body = json_string_value(json_object_get(c->body, "body"));
-
-	if (find_issue(c) == NULL || body == NULL || strlen(body) > 4 * 65536)
-		answer(c, 422, json_pack("{s:s}", "message", "Validation Failed"));
-	else
-		answer(c, 201, show_comment(add_comment(c->g, c->part[0], US, body)));
-}
-
-static json_t *
-find_comment(struct call *c, size_t *at)
-{
-	json_t *k;
-	size_t i;
-
-	json_array_foreach (c->g->comments, i, k) {
-		*at = i;
-		if (json_integer_value(json_object_get(k, "id")) == atoll(c->part[0]))
-			return k;
-	}
-	return NULL;
-}
-
-static void
-patch_comment(struct call *c)
-{
-	size_t at;
-	json_t *k = find_comment(c, &at);
-
-	if (k == NULL) {
-		not_found(c);
-		return;
-	}
-	json_object_set(k, "body", json_object_get(c->body, "body"));
-	answer(c, 200, show_comment(k));
-}
-
-static void
-delete_comment(struct call *c)
-{
-	size_t at;
-
-	if (find_comment(c, &at) == NULL) {
-		not_found(c);
-		return;
-	}
-	json_array_remove(c->g->comments, at);
-	answer(c, 204, NULL);
-}
-
-static bool
-has(const json_t *names, const char *name)
-{
-	json_t *n;
-	size_t i;
-
-	json_array_foreach (names, i, n)
-		if (strcmp(json_string_value(n), name) == 0)
-			return true;
-	return false;
-}
-
-static void
-get_label(struct call *c)
-{
-	if (has(c->g->labels, c->part[0]))
-		answer(c, 200, json_pack("{s:s}", "name", c->part[0]));
-	else
-		not_found(c);
-}
-
-static void
-post_label(struct call *c)
-{
-	const char *name = json_string_value(json_object_get(c->body, "name"));
-
-	if (name == NULL || has(c->g->labels, name)) {
-		answer(c, 422, json_pack("{s:s}", "message", "Validation Failed"));
-		return;
-	}
-	json_array_append_new(c->g->labels, json_string(name));
-	answer(c, 201, json_pack("{s:s}", "name", name));
-}
-
-static void
-show_labels(struct call *c)
-{
-	json_t *list = json_array(), *n;
-	size_t i;
-
-	json_array_foreach (json_object_get(find_issue(c), "labels"), i, n)
-		json_array_append_new(list, json_pack("{s:O}", "name", n));
-	answer(c, 200, list);
-}
-
-static void
-add_labels(struct call *c)
-{
-	json_t *own = json_object_get(find_issue(c), "labels"), *n;
-	size_t i;
-
-	json_array_foreach (json_object_get(c->body, "labels"), i, n)
-		if (!has(own, json_string_value(n)))
-			json_array_append(own, n);
-	show_labels(c);
-}
-
-static void
-remove_label(struct call *c)
-{
-	json_t *own = json_object_get(find_issue(c), "labels"), *n;
-	size_t i;
-
-	json_array_foreach (own, i, n)
-		if (strcmp(json_string_value(n), c->part[1]) == 0) {
-			json_array_remove(own, i);
-			show_labels(c);
-			return;
-		}
-	not_found(c);
+	fakegithub_answer(c, 422,
+	    json_pack("{s:s, s:[{s:s, s:s*}]}", "message", "Validation Failed", "errors", "code", code,
+		"message", message));
 }
 
 static const struct {
 	enum evhttp_cmd_type method;
 	const char *path;
-	void (*fn)(struct call *c);
+	void (*fn)(struct fakegithub_call *c);
 } rows[] = {
-    {EVHTTP_REQ_GET, "/user", get_user},
-    {EVHTTP_REQ_GET, PREFIX, get_repository},
-    {EVHTTP_REQ_GET, PREFIX "/collaborators/*/permission", get_permission},
-    {EVHTTP_REQ_GET, PREFIX "/issues/*", get_issue},
-    {EVHTTP_REQ_GET, PREFIX "/issues/*/comments", get_comments},
-    {EVHTTP_REQ_POST, PREFIX "/issues/*/comments", post_comment},
-    {EVHTTP_REQ_PATCH, PREFIX "/issues/comments/*", patch_comment},
-    {EVHTTP_REQ_DELETE, PREFIX "/issues/comments/*", delete_comment},
-    {EVHTTP_REQ_GET, PREFIX "/labels/*", get_label},
-    {EVHTTP_REQ_POST, PREFIX "/labels", post_label},
-    {EVHTTP_REQ_GET, PREFIX "/issues/*/labels", show_labels},
-    {EVHTTP_REQ_POST, PREFIX "/issues/*/labels", add_labels},
-    {EVHTTP_REQ_DELETE, PREFIX "/issues/*/labels/*", remove_label},
+    {EVHTTP_REQ_GET, "/user", fakegithub_get_user},
+    {EVHTTP_REQ_GET, PREFIX, fakegithub_get_repository},
+    {EVHTTP_REQ_GET, PREFIX "/collaborators/*/permission", fakegithub_get_permission},
+    {EVHTTP_REQ_GET, PREFIX "/issues/*", fakegithub_get_issue},
+    {EVHTTP_REQ_GET, PREFIX "/issues/*/comments", fakegithub_get_comments},
+    {EVHTTP_REQ_POST, PREFIX "/issues/*/comments", fakegithub_post_comment},
+    {EVHTTP_REQ_PATCH, PREFIX "/issues/comments/*", fakegithub_patch_comment},
+    {EVHTTP_REQ_DELETE, PREFIX "/issues/comments/*", fakegithub_delete_comment},
+    {EVHTTP_REQ_GET, PREFIX "/labels/*", fakegithub_get_label},
+    {EVHTTP_REQ_POST, PREFIX "/labels", fakegithub_post_label},
+    {EVHTTP_REQ_GET, PREFIX "/issues/*/labels", fakegithub_show_labels},
+    {EVHTTP_REQ_POST, PREFIX "/issues/*/labels", fakegithub_add_labels},
+    {EVHTTP_REQ_DELETE, PREFIX "/issues/*/labels/*", fakegithub_remove_label},
+    {EVHTTP_REQ_POST, "/graphql", fakegithub_post_graphql},
+    {EVHTTP_REQ_GET, PREFIX "/git/ref/*", fakegithub_get_ref},
+    {EVHTTP_REQ_GET, PREFIX "/git/matching-refs/*", fakegithub_get_refs},
+    {EVHTTP_REQ_DELETE, PREFIX "/git/refs/*", fakegithub_delete_ref},
+    {EVHTTP_REQ_GET, PREFIX "/pulls", fakegithub_get_pulls},
+    {EVHTTP_REQ_POST, PREFIX "/pulls", fakegithub_post_pull},
+    {EVHTTP_REQ_GET, PREFIX "/pulls/*", fakegithub_get_pull},
+    {EVHTTP_REQ_PATCH, PREFIX "/pulls/*", fakegithub_patch_pull},
+    {EVHTTP_REQ_PUT, PREFIX "/pulls/*/merge", fakegithub_put_merge},
 };
 
 static bool
@@ -317,53 +235,75 @@ is_authorized(struct evhttp_request *req)
 }
 
 static void
-dispatch(struct call *c, const char *path)
+dispatch(struct fakegithub_call *c)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].method == evhttp_request_get_command(c->req) &&
-		    matches(rows[i].path, path, c->part)) {
+		    matches(rows[i].path, c->path, c->part)) {
 			rows[i].fn(c);
 			return;
 		}
-	not_found(c);
+	fakegithub_not_found(c);
 }
 
-/* The deed is done, and the line is cut before the answer is on it. */
-static void
-lose_answer(struct call *c, const char *path)
+static const char *
+method_of(struct evhttp_request *req)
 {
-	struct bufferevent *b = evhttp_connection_get_bufferevent(evhttp_request_get_connection(c->req));
+	switch ((int)evhttp_request_get_command(req)) {
+	case EVHTTP_REQ_GET:
+		return "GET";
+	case EVHTTP_REQ_POST:
+		return "POST";
+	case EVHTTP_REQ_PATCH:
+		return "PATCH";
+	case EVHTTP_REQ_PUT:
+		return "PUT";
+	default:
+		return "DELETE";
+	}
+}
 
-	shutdown(bufferevent_getfd(b), SHUT_RDWR);
-	dispatch(c, path);
+static void
+serve_api(struct fakegithub_call *c)
+{
+	static const struct fakegithub_fault lost = {.kind = FAKEGITHUB_LOST};
+	struct fakegithub *g = c->g;
+
+	g->requests++;
+	g->writes += strcmp(c->method, "GET") != 0;
+	if (!is_authorized(c->req) || g->revoked) {
+		g->unauthorized++;
+		fakegithub_answer(c, 401, json_pack("{s:s}", "message", "Bad credentials"));
+	} else if (g->refuse > 0) {
+		g->refuse--;
+		fakegithub_answer(c, 503, json_pack("{s:s}", "message", "Service Unavailable"));
+	} else {
+		if (c->fault == NULL && g->lose > 0 && strcmp(c->method, "POST") == 0) {
+			g->lose--;
+			c->fault = &lost;
+		}
+		dispatch(c);
+	}
 }
 
 static void
 on_request(struct evhttp_request *req, void *arg)
 {
 	struct fakegithub *g = arg;
-	struct call c = {.g = g, .req = req, .body = read_body(req)};
-	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
-	bool post = evhttp_request_get_command(req) == EVHTTP_REQ_POST;
+	struct fakegithub_call c = {.g = g, .req = req, .method = method_of(req)};
 
-	if (strstr(path, ".git/") != NULL) { /* no git is served here */
-		not_found(&c);
+	c.path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
+	if (g->before != NULL)
+		g->before(g, c.method, c.path, g->arg);
+	c.fault = fakegithub_fault_of(&c);
+	if (fakegithub_fault_instead(&c))
+		return;
+	if (fakegithub_is_git(c.path)) {
+		fakegithub_serve(&c);
 		return;
 	}
-	g->requests++;
-	g->writes += evhttp_request_get_command(req) != EVHTTP_REQ_GET;
-	if (!is_authorized(req)) {
-		g->unauthorized++;
-		answer(&c, 401, json_pack("{s:s}", "message", "Bad credentials"));
-	} else if (g->refuse > 0) {
-		g->refuse--;
-		answer(&c, 503, json_pack("{s:s}", "message", "Service Unavailable"));
-	} else if (post && g->lose > 0) {
-		g->lose--;
-		lose_answer(&c, path);
-	} else {
-		dispatch(&c, path);
-	}
+	c.body = read_body(req);
+	serve_api(&c);
 	for (size_t i = 0; i < 4; i++)
 		free(c.part[i]);
 	json_decref(c.body);
@@ -383,7 +323,10 @@ fakegithub_start(struct fakegithub *g, struct loop *l)
 	g->labels = json_array();
 	g->pulls = json_array();
 	g->permissions = json_object();
+	g->log = json_array();
+	g->loop = l;
 	g->next_id = 1000;
+	g->next_number = 100;
 	g->http = evhttp_new(l->base);
 	evhttp_set_allowed_methods(g->http,
 	    EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PATCH | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE);
@@ -414,40 +357,21 @@ fakegithub_stop(struct fakegithub *g)
 	json_decref(g->labels);
 	json_decref(g->pulls);
 	json_decref(g->permissions);
+	json_decref(g->log);
+	free(g->git);
 	memset(g, 0, sizeof(*g));
 }
 
-void
-fakegithub_issue(
-    struct fakegithub *g, const char *number, const char *author, const char *title, const char *body)
+unsigned
+fakegithub_count(struct fakegithub *g, const char *method, const char *path, int status)
 {
-	json_object_set_new(g->issues, number,
-	    json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:[]}", "number", atoi(number), "title",
-		title, "body", body, "state", "open", "html_url", "https://github.test/i",
-		"author_association", "NONE", "user", user(author), "comments", 0, "labels"));
-}
-
-void
-fakegithub_comment(struct fakegithub *g, const char *number, const char *author, const char *body)
-{
-	add_comment(g, number, author, body);
-}
-
-const char *
-fakegithub_ours(struct fakegithub *g, const char *number, size_t n)
-{
-	json_t *k;
+	json_t *one;
+	unsigned n = 0;
 	size_t i;
 
-	json_array_foreach (g->comments, i, k)
-		if (strcmp(json_string_value(json_object_get(k, "issue")), number) == 0 &&
-		    json_integer_value(json_object_get(json_object_get(k, "user"), "id")) == 7 && n-- == 0)
-			return json_string_value(json_object_get(k, "body"));
-	return NULL;
-}
-
-bool
-fakegithub_has_label(struct fakegithub *g, const char *number, const char *label)
-{
-	return has(json_object_get(json_object_get(g->issues, number), "labels"), label);
+	json_array_foreach (g->log, i, one)
+		n += strcmp(json_string_value(json_object_get(one, "method")), method) == 0 &&
+		     strstr(json_string_value(json_object_get(one, "path")), path) != NULL &&
+		     (status == 0 || json_integer_value(json_object_get(one, "status")) == status);
+	return n;
 }
