@@ -175,6 +175,8 @@ check_all(struct check *c, struct err *e)
 	git_init(&c->git, &c->loop, c->git_dir);
 	rc = check_repository(c, e);
 	if (rc == 0)
+		rc = check_checkout(c, e);
+	if (rc == 0)
 		rc = check_guard(c, e);
 	if (rc == 0)
 		rc = agent_check(c->conf.agent, e);

@@ -37,6 +37,8 @@ int check_main(void);
 /* The repository, in check_repo.c: what git itself says, commits, base, our branch names; then the notes. 0,
  * or -errno with a sentence. */
 int check_repository(struct check *c, struct err *e);
+/* In GitHub Actions: a checkout with all of its history, and without a credential in git's configuration. */
+int check_checkout(struct check *c, struct err *e);
 /* Where the user did not say what is protected, the files of the base that the gate's command names are too.
  */
 int check_guard(struct check *c, struct err *e);

@@ -144,8 +144,7 @@ standins_count(struct standins *s, struct github *gh, const char *method, const 
 
 	(void)s;
 	assert_int_equal(github_get(gh, "read the log", "/__log", &log, &e), 0);
-	json_array_foreach(log, i, one)
-	{
+	json_array_foreach (log, i, one) {
 		if (json_object_get(one, "invalid") != NULL) {
 			char *text = json_text(one);
 
@@ -173,4 +172,23 @@ standins_issue(struct github *gh, const char *title, const char *body)
 	json_decref(j);
 	free(path);
 	return number;
+}
+
+char *
+standins_remote(struct standins *s, struct testrepo *t, struct github *gh, const char *branch)
+{
+	char *bare = xasprintf("%s/git/octo/hello.git", s->folder), *ref = xasprintf("refs/heads/%s", branch),
+	     *path = github_path(gh, "/git/refs"), oid[65];
+	struct err e = {""};
+
+	fd_remove_tree(bare);
+	assert_int_equal(fd_mkdirs(bare, 0755), 0);
+	testrepo_do(t, NULL, "init", "-q", "--bare", bare, NULL);
+	if (github_branch_get(gh, "main", oid, &e) < 0 ||
+	    github_send(gh, "make a branch", "POST", path, json_pack("{s:s, s:s}", "ref", ref, "sha", oid),
+		NULL, &e) < 0)
+		fail_msg("%s", e.msg);
+	free(path);
+	free(ref);
+	return bare;
 }

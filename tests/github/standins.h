@@ -3,6 +3,7 @@
 #define ORCH_TESTS_GITHUB_STANDINS_H
 
 #include "director/github_api.h"
+#include "tests/helper/lib/testrepo.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -35,5 +36,11 @@ void standins_fault(struct standins *s, struct github *gh, const char *json);
 unsigned standins_count(struct standins *s, struct github *gh, const char *method, const char *path);
 /* Makes an issue and gives its number. */
 uint64_t standins_issue(struct github *gh, const char *title, const char *body);
+/*
+ * A new, empty bare repository for git, with its path in fresh storage. The stand-in for the API knows nothing of
+ * what is pushed to the one for git: branch is made there, too, at main's commit, so that pull requests can be
+ * opened from it.
+ */
+char *standins_remote(struct standins *s, struct testrepo *t, struct github *gh, const char *branch);
 
 #endif

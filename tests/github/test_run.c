@@ -2,7 +2,6 @@
 #include "tests/github/standins.h"
 
 #include "common/alloc.h"
-#include "common/fd.h"
 #include "tests/helper/lib/e2e.h"
 #include "tests/helper/lib/test.h"
 
@@ -61,28 +60,6 @@ refused(struct e2e *e, const char *why)
 	if (e2e_ctl(e, &r, "run", number, "--detach", NULL) != 2 || strstr(r.err, why) == NULL)
 		fail_msg("status %d: %s (want %s)", r.status, r.err, why);
 	ctlrun_clear(&r);
-}
-
-/*
- * The stand-in for the API knows nothing of what is pushed to the one for git: the branch is made on both.
- * The first stays at main's commit there, which is what pull requests are opened from.
- */
-static char *
-make_remote(struct e2e *e, const char *branch)
-{
-	char *bare = xasprintf("%s/git/octo/hello.git", s.folder), *ref = xasprintf("refs/heads/%s", branch),
-	     *path = github_path(gh, "/git/refs"), oid[65];
-
-	fd_remove_tree(bare);
-	assert_int_equal(fd_mkdirs(bare, 0755), 0);
-	testrepo_do(e->repo, NULL, "init", "-q", "--bare", bare, NULL);
-	if (github_branch_get(gh, "main", oid, &err) < 0 ||
-	    github_send(gh, "make a branch", "POST", path, json_pack("{s:s, s:s}", "ref", ref, "sha", oid),
-		NULL, &err) < 0)
-		fail_msg("%s", err.msg);
-	free(path);
-	free(ref);
-	return bare;
 }
 
 struct found {
@@ -158,7 +135,7 @@ works_on_an_issue(void **state)
 
 	make_issue(gh, "Build a calculator", "It adds and subtracts.");
 	branch = xasprintf("cco/%s-build-a-calculator", number);
-	bare = make_remote(e, branch);
+	bare = standins_remote(&s, e->repo, gh, branch);
 	assert_int_equal(
 	    github_comment_create(gh, strtoull(number, NULL, 10), "It also multiplies.", &id, &err), 0);
 	e2e_plan(

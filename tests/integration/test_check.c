@@ -97,6 +97,14 @@ expect_base(const struct answer *a, const char *commit, const char *branch)
 	assert_string_equal(json_string_value(json_object_get(a->json, "base_branch")), branch);
 }
 
+static void
+expect_acceptance(struct answer a)
+{
+	if (a.status != 0)
+		fail_msg("refused: %s", a.sentence);
+	forget(&a);
+}
+
 static int
 setup(void **state)
 {
@@ -253,7 +261,8 @@ guards(struct testrepo *t, const char *options, const char *path)
 	frozen = json_loads(json_string_value(json_object_get(a.json, "options")), 0, NULL);
 	assert_non_null(frozen);
 	list = json_object_get(frozen, "protected_paths");
-	json_array_foreach(list, i, item) found |= strcmp(json_string_value(item), path) == 0;
+	json_array_foreach (list, i, item)
+		found |= strcmp(json_string_value(item), path) == 0;
 	json_decref(frozen);
 	forget(&a);
 	return found;
@@ -279,6 +288,47 @@ test_the_gates_own_files_are_protected(void **state)
 	assert_true(guards(t, WITH("\"verify\":\"make\",\"protected_paths\":[\"x\"]"), "x"));
 }
 
+/* What actions/checkout makes of a checkout by default, and what is to be done about it. */
+static void
+test_in_a_workflow(void **state)
+{
+	static const char *const options = "{\"agent\":\"" AGENT "\"}";
+	struct testrepo *t = *state;
+	char *shallow = xasprintf("%s/shallow", t->root), *from = xasprintf("file://%s", t->top);
+	char *included = xasprintf("%s/credentials", t->root);
+
+	setenv("GITHUB_ACTIONS", "true", 1);
+	testrepo_file(t, "more.txt", "more\n");
+	free(testrepo_commit(t, "More"));
+	testrepo_do(t, NULL, "clone", "-q", "--depth=1", from, shallow, NULL);
+	expect_refusal(ask(t, shallow, options), "\"fetch-depth: 0\" in the step that uses actions/checkout");
+	expect_acceptance(ask(t, t->top, options));
+	testrepo_do(t, NULL, "config", "http.proxy", "", NULL);
+	testrepo_do(t, NULL, "config", "http.extraheader", "X-Trace: yes", NULL);
+	testrepo_do(t, NULL, "remote", "add", "origin", "https://octo@github.test/octo/hello.git", NULL);
+	expect_acceptance(ask(t, t->top, options));
+	testrepo_do(t, NULL, "config", "http.https://github.test/.extraheader",
+	    "AUTHORIZATION: basic c2stdGVzdC1kdW1teQ==", NULL);
+	expect_refusal(ask(t, t->top, options), "(http.https://github.test/.extraheader in .git/config)");
+	testrepo_do(t, NULL, "config", "--unset", "http.https://github.test/.extraheader", NULL);
+	testrepo_do(t, NULL, "config", "--file", included, "http.https://github.test/.extraheader",
+	    "Authorization: basic c2stdGVzdC1kdW1teQ==", NULL);
+	testrepo_do(t, NULL, "config", "includeIf.gitdir:**/.git.path", included, NULL);
+	expect_refusal(ask(t, t->top, options), included);
+	expect_refusal(ask(t, t->top, options), "persist-credentials: false");
+	unsetenv("GITHUB_ACTIONS");
+	expect_acceptance(ask(t, t->top, options));
+	setenv("GITHUB_ACTIONS", "true", 1);
+	testrepo_do(t, NULL, "config", "--unset", "includeIf.gitdir:**/.git.path", NULL);
+	testrepo_do(
+	    t, NULL, "remote", "set-url", "origin", "https://x:sk-test-dummy@github.test/o/h.git", NULL);
+	expect_refusal(ask(t, t->top, options), "(remote.origin.url in .git/config)");
+	unsetenv("GITHUB_ACTIONS");
+	free(shallow);
+	free(from);
+	free(included);
+}
+
 int
 main(void)
 {
@@ -292,6 +342,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_folder_in_the_way, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_bad_questions, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_the_gates_own_files_are_protected, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_in_a_workflow, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
