@@ -42,6 +42,10 @@ struct agent_patience {
 	unsigned retries;
 };
 
+/* The type of the error with which our gateway answers 402 when a budget of ours is spent. The API's own 402
+ * is a "billing_error": the account has to be paid, and another budget changes nothing. */
+#define AGENT_BUDGET_TYPE "orch_budget"
+
 struct redact;
 
 struct agent_spec {

@@ -98,7 +98,9 @@ advice(enum agent_end end, const struct agent_record *r)
 	case AGENT_MAX_TURNS:
 		return "Raise max_turns, or make the task smaller.";
 	case AGENT_BUDGET:
-		return "Raise max_usd, or make the task smaller, and retry the task.";
+		return "Raise max_usd (or max_task_usd, max_run_usd, where it says so), or make the task "
+		       "smaller, "
+		       "and retry the task.";
 	case AGENT_SESSION_GONE:
 		return "It has to start afresh.";
 	case AGENT_SILENT:

@@ -48,6 +48,12 @@ static const struct row words[] = {
     {NULL, AGENT_FAILED},
 };
 
+/* The type of an error, as the endpoint wrote it. */
+static const struct row types[] = {
+    {AGENT_BUDGET_TYPE, AGENT_BUDGET},
+    {NULL, AGENT_FAILED},
+};
+
 static const char *const end_names[] = {
 #define E(NAME, name, next) name,
     AGENT_ENDS(E)
@@ -124,6 +130,8 @@ judge_error(const struct agent_record *r)
 		return AGENT_CONFIG;
 	if ((end = look_up(reasons, result->terminal_reason)) != AGENT_FAILED ||
 	    (end = look_up(reasons, result->subtype)) != AGENT_FAILED)
+		return end;
+	if ((end = look_up(types, result->api_error_type)) != AGENT_FAILED)
 		return end;
 	if ((end = look_up(words, r->stream.api_word)) != AGENT_FAILED ||
 	    (end = look_up(words, result->api_error)) != AGENT_FAILED)

@@ -91,6 +91,10 @@
 	    "turns an agent may take in one attempt (0: no limit; by role as --model)")                      \
 	PER_ROLE(OPTION, usd, max_musd, "--max-usd", "ORCH_MAX_USD", "max_usd", 1000000000,                  \
 	    "USD an agent may spend in one attempt (0: no limit; by role as --model)")                       \
+	OPTION(usd, max_task_musd, "--max-task-usd", "ORCH_MAX_TASK_USD", "max_task_usd", 0, 0, 1000000000,  \
+	    "USD that the agents of one task may spend, in all its attempts (0: no limit)")                  \
+	OPTION(u64, max_task_tokens, "--max-task-tokens", "ORCH_MAX_TASK_TOKENS", "max_task_tokens", 0, 0,   \
+	    1000000000000, "tokens that the agents of one task may use, in all its attempts (0: no limit)")  \
 	PER_ROLE(OPTION, str, allowed_tools, "--allowed-tools", "ORCH_ALLOWED_TOOLS", "allowed_tools", 0,    \
 	    "the only tools an agent may use, as the agent names them (by role as --model)")                 \
 	PER_ROLE(OPTION, args, agent_args, "--agent-args", "ORCH_AGENT_ARGS", "agent_args", 0,               \

@@ -107,8 +107,7 @@ json_to_strv(const char *text, char ***v_out, struct err *e)
 	v = xcalloc(json_array_size(array) + 1, sizeof(*v));
 	if (array != NULL && !json_is_array(array))
 		goto fail;
-	json_array_foreach(array, i, item)
-	{
+	json_array_foreach (array, i, item) {
 		if (!json_is_string(item))
 			goto fail;
 		v[i] = xstrdup(json_string_value(item));
@@ -140,4 +139,15 @@ strv_len(const char *const *v)
 	while (v != NULL && v[n] != NULL)
 		n++;
 	return n;
+}
+
+char **
+strv_dup(const char *const *v)
+{
+	size_t n = strv_len(v);
+	char **copy = xcalloc(n + 1, sizeof(*copy));
+
+	for (size_t i = 0; i < n; i++)
+		copy[i] = xstrdup(v[i]);
+	return copy;
 }

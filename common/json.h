@@ -24,5 +24,6 @@ char *json_from_strv(const char *const *v);
 int json_to_strv(const char *text, char ***v, struct err *e);
 void strv_free(char **v);
 size_t strv_len(const char *const *v);
+char **strv_dup(const char *const *v);
 
 #endif

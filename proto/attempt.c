@@ -3,6 +3,8 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/configs.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/taskid.h"
 #include "common/text.h"
@@ -143,6 +145,17 @@ conf_role(enum proto_who who)
 	return who == WHO_DIRECTOR ? CONF_DIRECTOR : who == WHO_EM ? CONF_EM : CONF_WORKER;
 }
 
+/* What the agent may spend in its session, by itself: what is left of its task's budget. The gateway, where
+ * there is one, counts better. */
+static uint64_t
+limit_usd(const struct role *r, uint64_t max_musd)
+{
+	uint64_t all = r->conf.max_task_musd, past = r->past.cost_uusd / 1000,
+		 left = all > past ? all - past : 1;
+
+	return all == 0 || (max_musd > 0 && max_musd < left) ? max_musd : left;
+}
+
 static int
 run_once(struct role *r, const struct attempt *a, const char *prompt, bool resume, struct agent_outcome *o,
     struct err *e)
@@ -152,12 +165,13 @@ run_once(struct role *r, const struct attempt *a, const char *prompt, bool resum
 	     *log_path = taskid_agent_log(as->log_dir, as->task);
 	char *debug_path = xasprintf("%s.debug", log_path),
 	     *label = xasprintf("%s, attempt %llu", as->task, (unsigned long long)as->attempt);
+	char **env = strv_dup((const char *const *)r->env); /* keys that come meanwhile make r's anew */
 	struct watch w = {.role = r};
 	struct agent_spec spec = {
 	    .program = r->conf.agent,
 	    .cwd = a->cwd,
 	    .home = home,
-	    .env = (const char *const *)r->env,
+	    .env = (const char *const *)env,
 	    .prompt = prompt,
 	    .access = a->access,
 	    .json_schema = a->json_schema,
@@ -174,6 +188,7 @@ run_once(struct role *r, const struct attempt *a, const char *prompt, bool resum
 	int rc;
 
 	conf_agent_options(&r->conf, conf_role(r->kind->who), &spec.options);
+	spec.options.max_musd = limit_usd(r, spec.options.max_musd);
 	agent_patience(&r->conf, &spec.patience);
 	spec.silence_ms = spec.patience.silence_ms;
 	w.timer = evtimer_new(r->loop.base, on_timer, &w);
@@ -184,6 +199,7 @@ run_once(struct role *r, const struct attempt *a, const char *prompt, bool resum
 		post_doing(&w);
 	event_free(w.timer);
 	free(w.doing);
+	configs_wipe_strv(env);
 	free(home);
 	free(log_path);
 	free(debug_path);
@@ -256,8 +272,9 @@ explain(struct role *r, unsigned keyings, struct agent_outcome *o, struct err *e
 	if (o->end == AGENT_OK || r->keys == NULL || r->session[0] == '\0')
 		return 0;
 	rc = role_note(r, &nothing, e);
-	if (rc == 0 && r->keyings != keyings && (o->end == AGENT_AUTH || o->end == AGENT_ENDPOINT)) {
-		set_end(o, AGENT_LIMITED, xstrdup("the gateway was replaced, with another way to it"));
+	if (rc == 0 && !role_seen_decides(r) && r->keyings != keyings &&
+	    (o->end == AGENT_AUTH || o->end == AGENT_ENDPOINT)) {
+		set_end(o, AGENT_LIMITED, xstrdup("the gateway was replaced while it asked"));
 		o->until_ms = clock_wall_ms() + 1000;
 		return 0;
 	}
@@ -267,7 +284,11 @@ explain(struct role *r, unsigned keyings, struct agent_outcome *o, struct err *e
 		set_end(o, AGENT_LIMITED, xstrdup(text));
 		o->until_ms = (int64_t)r->seen.until;
 	} else if (strcmp(kind, "budget") == 0) {
-		set_end(o, AGENT_BUDGET, xstrdup(text));
+		set_end(o, AGENT_BUDGET,
+		    xasprintf(
+			"%s. Raise it (max_usd or max_task_usd, max_task_tokens; of the run max_run_usd, "
+			"max_run_tokens), or make the task smaller.",
+			text));
 	} else if (strcmp(kind, "refused") == 0) {
 		set_end(o, AGENT_AUTH,
 		    xasprintf(

@@ -587,11 +587,12 @@ enum proto_who {
 #define MSG_GW_TOKEN_DEL_FIELDS(F) F(str, task, REQ, NAME_MAX_BYTES)
 
 /*
- * What a run or a task, with all below it, may use, and has used; max 0: no limit. A gateway that counts for
- * target already keeps its own count.
+ * What a run or a task, with all below it, may use, and has used; max 0: no limit. own: target alone, not what
+ * is below it. A gateway that counts for target already keeps its own count.
  */
 #define MSG_GW_BUDGET_FIELDS(F)                                                                    \
 	F(str, target, REQ, NAME_MAX_BYTES)                                                        \
+	F(bool, own, OPT, 0)                                                                       \
 	F(u64, max_uusd, OPT, 0)                                                                   \
 	F(u64, max_tokens, OPT, 0)                                                                 \
 	F(u64, used_uusd, OPT, 0)                                                                  \

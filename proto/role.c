@@ -128,10 +128,16 @@ is_decisive(const char *kind)
 	return strcmp(kind, "limited") == 0 || strcmp(kind, "refused") == 0 || strcmp(kind, "budget") == 0;
 }
 
+bool
+role_seen_decides(const struct role *r)
+{
+	return is_decisive(r->seen.kind);
+}
+
 static void
 take_seen(struct role *r, const struct msg_seen *m)
 {
-	if (is_decisive(r->seen.kind) && !is_decisive(m->kind))
+	if (role_seen_decides(r) && !is_decisive(m->kind))
 		return;
 	snprintf(r->seen.kind, sizeof(r->seen.kind), "%s", m->kind);
 	snprintf(r->seen.text, sizeof(r->seen.text), "%s", m->text);

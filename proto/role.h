@@ -60,9 +60,9 @@ struct role {
 	char *token;             /* for GitHub; only a director has one. NULL: none */
 	struct redact *redact;   /* what must not leave this process but for its agent; NULL: nothing */
 	char *author_name, *author_mail; /* of an agent's own commits, in workers; NULL: git knows nobody */
-	char *worktree;          /* the task's own */
-	int port_lock;           /* held while the ports are ours; -1: none */
-	uint64_t port_base;      /* 0: none */
+	char *worktree;                  /* the task's own */
+	int port_lock;                   /* held while the ports are ours; -1: none */
+	uint64_t port_base;              /* 0: none */
 	struct team team;
 	struct view *view; /* what an answer to STATUS is put into; NULL: nobody asks */
 	bool keyed;        /* SECRETS came */
@@ -84,6 +84,9 @@ struct role {
 
 /* The program, from options to exit status: 0, 1 (orchd is to try again), 2 (wrong usage). */
 int role_main(int argc, char **argv, const struct role_kind *kind);
+
+/* Does what the gateway saw of the present attempt decide how it has ended? */
+bool role_seen_decides(const struct role *r);
 
 /* Is there anything that must pass before work is kept? */
 bool role_has_gate(const struct role *r);

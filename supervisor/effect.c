@@ -59,6 +59,13 @@ end_children(struct daemon *d, struct task *parent, const char *reason)
 			effect_task(d, t, TASK_EV_CANCEL, reason);
 }
 
+static void
+next_attempt(struct task *t)
+{
+	t->attempt++;
+	t->began_uusd = t->gw_cost_uusd;
+}
+
 /* The counters and times that go with a state. */
 static void
 enter_state(struct task *t, enum task_state s, enum task_event ev)
@@ -74,7 +81,7 @@ enter_state(struct task *t, enum task_state s, enum task_event ev)
 	}
 	if (s == TASK_REWORK) {
 		t->rework++;
-		t->attempt++;
+		next_attempt(t);
 		t->failures = t->ceilings = 0;
 		xreplace(&t->head, NULL);
 	}
@@ -82,13 +89,13 @@ enter_state(struct task *t, enum task_state s, enum task_event ev)
 		t->failures++;
 		if (s == TASK_WAITING) {
 			t->wait_until = now + ((int64_t)t->run->conf.retry_delay_ms << (t->failures - 1));
-			t->attempt++;
+			next_attempt(t);
 		}
 	}
 	if (ev == TASK_EV_RETRY || ev == TASK_EV_REOPEN) {
 		t->failures = t->rework = t->doomed = t->ceilings = 0;
 		if (ev == TASK_EV_RETRY) {
-			t->attempt++;
+			next_attempt(t);
 			xreplace(&t->head, NULL);
 			xreplace(&t->evidence, NULL);
 		}
@@ -439,6 +446,27 @@ keep_budget(struct daemon *d, struct run *r, int64_t now)
 		end_agents(d, r);
 }
 
+/* With nothing left of its budget no other attempt of the task begins; one that is at work the gateway ends.
+ */
+static void
+keep_task_budgets(struct daemon *d, struct run *r)
+{
+	struct task *t;
+
+	if (r->conf.max_task_musd == 0 && r->conf.max_task_tokens == 0)
+		return;
+	TAILQ_FOREACH (t, &r->tasks, entry) {
+		char *reason;
+
+		if (task_state_ended(task_state(t)) || task_state(t) == TASK_RUNNING || !task_needs_agent(t))
+			continue;
+		reason = task_over_budget(t);
+		if (reason != NULL && effect_task(d, t, TASK_EV_FAIL, reason) == 0)
+			store_add_event(d->store, r->id, t->id, "budget", NULL, reason);
+		free(reason);
+	}
+}
+
 void
 effect_settle(struct daemon *d)
 {
@@ -452,6 +480,7 @@ effect_settle(struct daemon *d)
 		while ((t = roster_woken(r, now)) != NULL)
 			effect_task(d, t, TASK_EV_TIME_OVER, NULL);
 		keep_budget(d, r, now);
+		keep_task_budgets(d, r);
 		keep_epilogue(d, r);
 		while (doom_one(d, r))
 			;

@@ -41,17 +41,11 @@ gw_tell_keys(struct daemon *d, const struct run *r)
 }
 
 static void
-tell_budget(struct daemon *d, const char *target, uint64_t max_musd, uint64_t max_tokens, uint64_t cost_uusd,
-    uint64_t tokens)
+tell_budget(struct daemon *d, const struct msg_gw_budget *b)
 {
-	const struct msg m = {.id = MSG_GW_BUDGET,
-	    .gw_budget = {.target = target,
-		.max_uusd = max_musd * 1000,
-		.max_tokens = max_tokens,
-		.used_uusd = cost_uusd,
-		.used_tokens = tokens}};
+	const struct msg m = {.id = MSG_GW_BUDGET, .gw_budget = *b};
 
-	if (max_musd > 0 || max_tokens > 0)
+	if (b->max_uusd > 0 || b->max_tokens > 0)
 		say(d, &m);
 }
 
@@ -61,8 +55,23 @@ tell_run_budget(struct daemon *d, const struct run *r)
 	struct run_counts c;
 
 	run_count(r, &c);
-	tell_budget(
-	    d, r->id, r->conf.max_run_musd, r->conf.max_run_tokens, c.cost_uusd, c.tokens_in + c.tokens_out);
+	tell_budget(d, &(struct msg_gw_budget){.target = r->id,
+			   .max_uusd = r->conf.max_run_musd * 1000,
+			   .max_tokens = r->conf.max_run_tokens,
+			   .used_uusd = c.cost_uusd,
+			   .used_tokens = c.tokens_in + c.tokens_out});
+}
+
+/* Of the task in all its attempts, and of the present one, whichever ends first. */
+static void
+tell_task_budget(struct daemon *d, const struct task *t)
+{
+	tell_budget(d, &(struct msg_gw_budget){.target = t->id,
+			   .own = true,
+			   .max_uusd = task_max_uusd(t),
+			   .max_tokens = t->run->conf.max_task_tokens,
+			   .used_uusd = (uint64_t)t->gw_cost_uusd,
+			   .used_tokens = (uint64_t)(t->gw_tokens_in + t->gw_tokens_out)});
 }
 
 void
@@ -71,6 +80,7 @@ gw_tell_token(struct daemon *d, const struct task *t)
 	const struct msg m = {.id = MSG_GW_TOKEN_ADD,
 	    .gw_token_add = {.task = t->id, .attempt = (uint64_t)t->attempt, .token = t->token}};
 
+	tell_task_budget(d, t); /* first: no request is to be before it */
 	say(d, &m);
 }
 

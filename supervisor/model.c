@@ -1,6 +1,7 @@
 /* model: see model.h. */
 #include "supervisor/model.h"
 
+#include "common/agent.h"
 #include "common/alloc.h"
 #include "common/json.h"
 
@@ -225,6 +226,39 @@ task_use(const struct task *t)
 		return (struct task_use){
 		    (uint64_t)t->gw_cost_uusd, (uint64_t)t->gw_tokens_in, (uint64_t)t->gw_tokens_out};
 	return (struct task_use){(uint64_t)t->cost_uusd, (uint64_t)t->tokens_in, (uint64_t)t->tokens_out};
+}
+
+uint64_t
+task_max_uusd(const struct task *t)
+{
+	struct agent_options o;
+	uint64_t all = t->run->conf.max_task_musd * 1000, one;
+
+	conf_agent_options(&t->run->conf,
+	    t->level == 0   ? CONF_DIRECTOR
+	    : t->level == 1 ? CONF_EM
+			    : CONF_WORKER,
+	    &o);
+	one = o.max_musd == 0 ? 0 : o.max_musd * 1000 + (uint64_t)t->began_uusd;
+	if (all == 0 || one == 0)
+		return all == 0 ? one : all;
+	return one < all ? one : all;
+}
+
+char *
+task_over_budget(const struct task *t)
+{
+	const struct conf *c = &t->run->conf;
+	struct task_use use = task_use(t);
+	uint64_t tokens = use.tokens_in + use.tokens_out;
+
+	if (c->max_task_musd > 0 && use.cost_uusd >= c->max_task_musd * 1000)
+		return xasprintf("its budget is used up: %.2f of %.2f USD (max_task_usd)",
+		    (double)use.cost_uusd / 1e6, (double)c->max_task_musd / 1e3);
+	if (c->max_task_tokens > 0 && tokens >= c->max_task_tokens)
+		return xasprintf("its budget is used up: %llu of %llu tokens (max_task_tokens)",
+		    (unsigned long long)tokens, (unsigned long long)c->max_task_tokens);
+	return NULL;
 }
 
 void

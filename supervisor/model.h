@@ -103,7 +103,8 @@ struct peer;
 	C(num, gw_requests) /* as the gateway counted them; 0: it carried none */                            \
 	C(num, gw_cost_uusd)                                                                                 \
 	C(num, gw_tokens_in)                                                                                 \
-	C(num, gw_tokens_out)
+	C(num, gw_tokens_out)                                                                                \
+	C(num, began_uusd) /* gw_cost_uusd when its present attempt began */
 
 typedef char *column_text;
 typedef int64_t column_num;
@@ -202,6 +203,12 @@ struct task_use {
 	uint64_t cost_uusd, tokens_in, tokens_out;
 };
 struct task_use task_use(const struct task *t);
+/* What the gateway may have counted for t when its present attempt has to end, by max_usd of its role and by
+ * max_task_usd; 0: no limit. */
+uint64_t task_max_uusd(const struct task *t);
+/* Its budget (max_task_usd, max_task_tokens) is used up: a sentence, which the caller frees. NULL: it is not.
+ */
+char *task_over_budget(const struct task *t);
 
 struct run_counts {
 	uint64_t ems, workers; /* slots held */

@@ -76,6 +76,8 @@ static const char *const migrations[] = {
     "ALTER TABLE run ADD COLUMN plan_only INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE run ADD COLUMN asked_at INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE run ADD COLUMN asked_ms INTEGER NOT NULL DEFAULT 0;",
+    /* 13: what the present attempt of a task may spend */
+    "ALTER TABLE task ADD COLUMN began_uusd INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

@@ -13,6 +13,7 @@
 
 struct budget {
 	char *name;
+	bool own; /* of name alone, not of what is below it */
 	struct amount limit, spent, reserved;
 };
 
@@ -39,18 +40,24 @@ budgets_free(struct budgets *b)
 }
 
 static bool
+is_below(const char *task, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(name, task, n) == 0 && (task[n] == '\0' || task[n] == '/');
+}
+
+static bool
 is_within(const struct budget *one, const char *task)
 {
-	size_t n = strlen(one->name);
-
-	return strncmp(one->name, task, n) == 0 && (task[n] == '\0' || task[n] == '/');
+	return one->own ? strcmp(one->name, task) == 0 : is_below(task, one->name);
 }
 
 static struct budget *
-find(struct budgets *b, const char *name)
+find(struct budgets *b, const char *name, bool own)
 {
 	for (size_t i = 0; i < b->count; i++)
-		if (strcmp(b->v[i].name, name) == 0)
+		if (b->v[i].own == own && strcmp(b->v[i].name, name) == 0)
 			return &b->v[i];
 	return NULL;
 }
@@ -62,18 +69,31 @@ count_up(uint64_t *count, uint64_t to)
 		*count = to;
 }
 
-int
-budgets_set(struct budgets *b, const char *name, struct amount limit, struct amount spent)
+static void
+drop(struct budgets *b, struct budget *one)
 {
-	struct budget *one = find(b, name);
+	free(one->name);
+	*one = b->v[--b->count];
+}
+
+void
+budgets_forget(struct budgets *b, const char *name)
+{
+	for (size_t i = b->count; i-- > 0;)
+		if (is_below(b->v[i].name, name))
+			drop(b, &b->v[i]);
+}
+
+int
+budgets_set(struct budgets *b, const char *name, bool own, struct amount limit, struct amount spent)
+{
+	struct budget *one = find(b, name, own);
 	bool none = limit.nusd == 0 && limit.tokens == 0;
 
 	if (name[0] == '\0')
 		return -EINVAL;
-	if (none && one != NULL) {
-		free(one->name);
-		*one = b->v[--b->count];
-	}
+	if (none && one != NULL)
+		drop(b, one);
 	if (none)
 		return 0;
 	if (one == NULL && b->count == BUDGETS_MAX)
@@ -81,7 +101,7 @@ budgets_set(struct budgets *b, const char *name, struct amount limit, struct amo
 	if (one == NULL) {
 		b->v = xrealloc(b->v, (b->count + 1) * sizeof(*b->v));
 		one = &b->v[b->count++];
-		*one = (struct budget){.name = xstrdup(name)};
+		*one = (struct budget){.name = xstrdup(name), .own = own};
 	}
 	one->limit = limit;
 	count_up(&one->spent.nusd, spent.nusd);

@@ -5,6 +5,7 @@
  */
 #include "supervisor/gateway/gateway_impl.h"
 
+#include "common/agent.h"
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -349,7 +350,10 @@ wait_for(struct exchange *ex, int64_t until_ms, const char *why)
 	event_add(ex->again, &tv);
 }
 
-/* The CLI ends at once, and says why, on a 402; on a 400 after six requests, on a 401 after three minutes. */
+/*
+ * The CLI ends at once, and says why, on a 402; on a 400 after six requests, on a 401 after three minutes.
+ * The type, which it hands on, tells this 402 from an account's that has to be paid.
+ */
 static void
 answer_spent(struct exchange *ex, const char *why)
 {
@@ -358,7 +362,7 @@ answer_spent(struct exchange *ex, const char *why)
 	snprintf(ex->why, sizeof(ex->why), "%s", why);
 	snprintf(text, sizeof(text), "orch: %s", why);
 	gateway_note(ex->g, ex, "budget", -1, "%s", why);
-	front_error(ex, 402, "billing_error", -1, true, text);
+	front_error(ex, 402, AGENT_BUDGET_TYPE, -1, true, text);
 	finish(ex);
 }
 

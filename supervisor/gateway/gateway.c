@@ -224,12 +224,18 @@ gateway_read_prices(struct gateway *g, const char *path, struct err *e)
 }
 
 int
-gateway_set_budget(struct gateway *g, const char *task, struct amount limit, struct amount spent)
+gateway_set_budget(struct gateway *g, const char *task, bool own, struct amount limit, struct amount spent)
 {
-	int rc = budgets_set(g->budgets, task, limit, spent);
+	int rc = budgets_set(g->budgets, task, own, limit, spent);
 
 	gateway_kick(g);
 	return rc;
+}
+
+void
+gateway_forget_budgets(struct gateway *g, const char *task)
+{
+	budgets_forget(g->budgets, task);
 }
 
 uint32_t

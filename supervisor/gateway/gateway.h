@@ -82,8 +82,12 @@ void gateway_take_prices(struct gateway *g, struct prices *p);
  * prices as they were. Once configurations are read, and when they are read again: $ORCH_PRICES names the
  * file. */
 int gateway_read_prices(struct gateway *g, const char *path, struct err *e);
-/* What the task and those below it may spend (budgets_set). Beyond it requests are answered 402. */
-int gateway_set_budget(struct gateway *g, const char *task, struct amount limit, struct amount spent);
+/* What the task and those below it, or it alone, may spend (budgets_set). Beyond it requests are answered
+ * 402. */
+int gateway_set_budget(
+    struct gateway *g, const char *task, bool own, struct amount limit, struct amount spent);
+/* Its run is over: budgets of the task and of those below it are gone. */
+void gateway_forget_budgets(struct gateway *g, const char *task);
 
 struct keys_now gateway_now(void);
 /* The id of the key of that name; 0: there is none. */

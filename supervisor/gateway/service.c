@@ -125,6 +125,7 @@ on_keys(struct service *s, const struct msg_gw_keys *m)
 		TAILQ_INSERT_TAIL(&s->held, h, entry);
 	} else if (!m->current) {
 		drop_held(s, h);
+		gateway_forget_budgets(s->gateway, m->run);
 		return;
 	}
 	if (h != NULL && m->current && (news || s->current == NULL || strcmp(s->current, m->run) != 0))
@@ -197,7 +198,7 @@ on_budget(struct service *s, const struct msg_gw_budget *m)
 		      spent = {m->used_uusd * 1000, m->used_tokens};
 	int rc = m->max_uusd > UUSD_MAX || m->used_uusd > UUSD_MAX
 		     ? -ERANGE
-		     : gateway_set_budget(s->gateway, m->target, limit, spent);
+		     : gateway_set_budget(s->gateway, m->target, m->own, limit, spent);
 
 	if (rc < 0)
 		log_error("the budget of %s is not kept: %s", m->target, strerror(-rc));

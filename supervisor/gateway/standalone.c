@@ -123,7 +123,7 @@ admit(struct standalone *s)
 		if (rc == 0)
 			rc = gateway_admit(s->gateway, token, name, i);
 		if (rc == 0)
-			rc = gateway_set_budget(s->gateway, name, budget, (struct amount){0});
+			rc = gateway_set_budget(s->gateway, name, true, budget, (struct amount){0});
 		if (rc < 0)
 			return rc;
 		puts(token);

@@ -397,7 +397,7 @@ test_budget(void **state)
 	is_served(); /* 1.4 cents */
 	post(&c);
 	raw_until(base, got("HTTP/1.1 402"));
-	assert_true(got("billing_error") && got("x-should-retry: false"));
+	assert_true(got("orch_budget") && got("x-should-retry: false"));
 	assert_true(got("nothing is left of the budget of attempt-1: 0.0140 of 0.0100 USD"));
 	assert_int_equal(up.requests, 1);
 }

@@ -73,6 +73,28 @@ test_who_is_at_work_at_100_percent_saves_it(void **state)
 	free(saved);
 }
 
+/* Without keys there is no gateway to count: a task that has used up its budget begins no other attempt. */
+static void
+test_a_task_that_used_up_its_own(void **state)
+{
+	struct e2e *e = *state;
+	json_t *run;
+
+	e2e_plan(e, "director", "", "a");
+	e2e_plan(e, "em-a", "", "one two");
+	e2e_script(e, "worker-a.one", "tokens 900 200 0.10\nerror It broke\n");
+	e2e_work(e, "a.two", "tokens 500 100 0.10\n");
+	e2e_begin(e, "--max-task-tokens", "1000", NULL);
+	assert_int_equal(e2e_end(e), 1);
+	e2e_assert_state(e, "m1", "partial");
+	e2e_assert_state(e, "m1/em1/w2", "integrated");
+	assert_int_equal(e2e_count(e, "m1/em1/w1", "state", "running"), 1);
+	run = e2e_status(e, "m1");
+	assert_string_equal(text_of(e2e_task(run, "m1/em1/w1"), "reason"),
+	    "its budget is used up: 1100 of 1000 tokens (max_task_tokens)");
+	json_decref(run);
+}
+
 int
 main(void)
 {
@@ -81,6 +103,7 @@ main(void)
 		test_nothing_new_begins_from_90_percent_on, e2e_setup, e2e_teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_who_is_at_work_at_100_percent_saves_it, e2e_setup, e2e_teardown),
+	    cmocka_unit_test_setup_teardown(test_a_task_that_used_up_its_own, e2e_setup, e2e_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
