@@ -150,6 +150,37 @@ note_exit(struct gw *g, const char *how)
 	free(text);
 }
 
+/* Binds what agents were told, or else tells them anew. */
+static int
+keep_port(struct gw *g, struct err *e)
+{
+	unsigned port = g->port;
+	int rc = gw_bind(g->d, e);
+
+	if (rc == 0 && port != 0 && port != g->port) {
+		log_warn("port %u is somebody else's now: agents get port %u", port, g->port);
+		secrets_resend(g->d, true);
+	}
+	return rc;
+}
+
+/*
+ * The next one may come later, but at once its port is ours: whoever asks meanwhile waits in the socket's
+ * queue. Who asked in between found nobody there; being told the way again lets a role know that its agent
+ * may have ended for that, which costs no attempt.
+ */
+static void
+bridge(struct gw *g)
+{
+	struct err e = {""};
+
+	if (gw_current_run(g->d) == NULL || g->d->stopping)
+		return;
+	if (keep_port(g, &e) < 0)
+		log_warn("the gateway: %s", e.msg);
+	secrets_resend(g->d, true);
+}
+
 static void
 process_ended(struct gw *g, int status, bool known)
 {
@@ -164,6 +195,8 @@ process_ended(struct gw *g, int status, bool known)
 	g->ready = false;
 	g->serial = 0;
 	note(g);
+	if (!g->adopted)
+		bridge(g);
 	if (g->adopted) {
 		g->adopted = false;
 		secrets_resend(d, false); /* whose token it did not tell any more */
@@ -270,13 +303,8 @@ fork_it(struct gw *g, pid_t *pid, int *fd, struct err *e)
 	struct daemon *d = g->d;
 	char *log = xasprintf("ORCH_REQUEST_LOG=%s/logs/" REQUEST_LOG_NAME, d->repo.state);
 	struct role_spec s = {.program = "orch-gateway", .task = "gateway", .extra = log};
-	unsigned port = g->port;
-	int rc = gw_bind(d, e);
+	int rc = keep_port(g, e);
 
-	if (rc == 0 && port != 0 && port != g->port) {
-		log_warn("port %u is somebody else's now: agents get port %u", port, g->port);
-		secrets_resend(d, true);
-	}
 	if (rc == 0) {
 		s.listen_fd = g->listen_fd;
 		s.log_fd = logfile_open(&d->repo, LOG_NAME, d->conf.log_max_mb << 20, &g->log_start, e);
