@@ -157,6 +157,8 @@
 	    "file with the certificates to trust for GitHub (default: $SSL_CERT_FILE, else the system's)")   \
 	OPTION(ms, github_write_gap_ms, NULL, "ORCH_GITHUB_WRITE_GAP", "", 1000, 0, 60000,                   \
 	    "milliseconds between two writes to GitHub")                                                     \
+	OPTION(ms, github_second_ms, NULL, "ORCH_GITHUB_SECOND", "", 1000, 1, 1000,                          \
+	    "milliseconds that a second of its limits and pauses lasts: less in tests")                      \
 	OPTION(map, agent_env, NULL, NULL, "agent_env", NULL, 0, 0,                                          \
 	    "variables for the agents (names may not start with ORCH_ but ORCH_AGENT_)")
 

@@ -198,6 +198,7 @@ check_github(struct check *c, struct err *e)
 	o.token = c->token;
 	o.ca_file = c->conf.github_ca;
 	o.write_gap_ms = (int64_t)c->conf.github_write_gap_ms;
+	o.second_ms = (int64_t)c->conf.github_second_ms;
 	rc = github_open(&gh, &c->loop, &o, e);
 	if (rc < 0)
 		return rc;

@@ -114,7 +114,7 @@ tell_end(
 }
 
 static int
-finish(struct lead *ld, struct publish *p, struct err *e)
+finish(struct lead *ld, struct publish *p, bool epilogue, struct err *e)
 {
 	struct director_end end = {0};
 	char head[GIT_OID_HEX];
@@ -131,8 +131,11 @@ finish(struct lead *ld, struct publish *p, struct err *e)
 		rc = known_gate_note(ld->role, NULL, e);
 	/* People are told before orchd is: who is killed in between tells them again. */
 	if (rc == 0) {
-		const struct publish_end last = {
-		    ld->role->cancel_asked, end.failed, end.reason, end.keep ? head : NULL};
+		const struct publish_end last = {.cancelled = ld->role->cancel_asked,
+		    .failed = end.failed,
+		    .epilogue = epilogue,
+		    .reason = end.reason,
+		    .head = end.keep ? head : NULL};
 
 		rc = tell_end(ld, head, publish_last(p, &last), &end, e);
 	}
@@ -150,9 +153,9 @@ ask(struct lead *ld, struct publish *p, const char *question, bool approval, str
 
 	log_info("asking: %s", line);
 	if (rc == 0)
-		rc = link_call(ld->role->link, &m, NULL, e);
+		publish_question(p, line);
 	if (rc == 0)
-		publish_last(p, NULL);
+		rc = link_call(ld->role->link, &m, NULL, e);
 	free(line);
 	return rc < 0 ? rc : ROLE_OVER;
 }
@@ -233,12 +236,12 @@ work(struct lead *ld, struct publish *p, char **branch, struct err *e)
 		rc = lead_serve(ld, e);
 	if (rc == 0)
 		rc = tell_state(ld, "landing", e);
-	return rc == 0 ? finish(ld, p, e) : rc;
+	return rc == 0 ? finish(ld, p, false, e) : rc;
 }
 
 /* Nothing more is merged; when the last child is dead, what it left is tidied up. */
 static int
-wind_up(struct lead *ld, struct publish *p, const char *branch, struct err *e)
+wind_up(struct lead *ld, struct publish *p, const char *branch, bool epilogue, struct err *e)
 {
 	int rc;
 
@@ -246,7 +249,7 @@ wind_up(struct lead *ld, struct publish *p, const char *branch, struct err *e)
 	ld->cancelled = true;
 	ld->branch = branch;
 	rc = lead_serve(ld, e);
-	return rc == 0 ? finish(ld, p, e) : rc;
+	return rc == 0 ? finish(ld, p, epilogue, e) : rc;
 }
 
 static int
@@ -289,7 +292,7 @@ director_epilogue(struct role *r, struct err *e)
 	struct publish *p = rc == 0 ? publish_open(r) : NULL;
 
 	if (rc == 0) {
-		rc = wind_up(&ld, p, branch, &fault);
+		rc = wind_up(&ld, p, branch, true, &fault);
 		if (rc < 0 && rc != -ECANCELED) {
 			log_warn("%s", fault.msg);
 			rc = tell_bare_end(&ld, fault.msg, e);
@@ -311,15 +314,20 @@ director_run(struct role *r, struct err *e)
 	struct publish *p = rc == 0 ? publish_open(r) : NULL;
 
 	if (rc == 0)
-		rc = r->cancel_asked ? wind_up(&ld, p, branch, e) : work(&ld, p, &branch, e);
+		rc = r->cancel_asked ? wind_up(&ld, p, branch, false, e) : work(&ld, p, &branch, e);
 	/* A cancellation interrupts whatever is going on; from there on it is cleaning up. */
 	if (rc == -ECANCELED && r->cancel_asked && !ld.cancelled) {
 		r->loop.stop = false;
 		r->loop.stop_signal = 0;
-		rc = wind_up(&ld, p, branch, e);
+		rc = wind_up(&ld, p, branch, false, e);
 	}
 	if (rc == ROLE_OVER)
-		publish_last(p, NULL);
+		publish_leave(p);
+	if (rc == -ECANCELED && link_connected(r->link)) { /* the run is stopped, and goes on some day */
+		r->loop.stop_masked++;
+		publish_leave(p);
+		r->loop.stop_masked--;
+	}
 	publish_close(p);
 	lead_clear(&ld);
 	free(branch);

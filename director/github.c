@@ -54,6 +54,7 @@ github_open(struct github **out, struct loop *l, const struct github_options *o,
 	gh->repo = xstrdup(o->repo);
 	gh->authorization = xasprintf("Bearer %s", o->token);
 	gh->pace.write_gap_ms = o->write_gap_ms < 0 ? GITHUB_WRITE_GAP_MS : o->write_gap_ms;
+	gh->pace.second_ms = o->second_ms;
 	gh->patience_ms = o->patience_ms;
 	gh->stats.remaining = -1;
 	github_cache_init(&gh->cache);
@@ -136,7 +137,7 @@ github_sleep(struct github *gh, int64_t ms, struct err *e)
 {
 	const bool never = false;
 
-	if (loop_wait(gh->loop, &never, clock_now_ms() + ms) != -ECANCELED)
+	if (loop_wait(gh->loop, &never, clock_now_ms() + github_pace_ms(&gh->pace, ms)) != -ECANCELED)
 		return 0;
 	gh->kind = GITHUB_STOPPED;
 	return err_set(e, -ECANCELED, "asked to stop while it waited for GitHub");

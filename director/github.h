@@ -32,6 +32,7 @@ struct github_options {
 	const char *ca_file;  /* NULL: the system's certificates */
 	int64_t write_gap_ms; /* < 0: GITHUB_WRITE_GAP_MS */
 	int64_t patience_ms;  /* < 0: without end */
+	int64_t second_ms;    /* how long a second of a limit or a pause is; 0: a second */
 };
 
 /* Since github_open. requests: all that were sent, repetitions and 304s (which cost nothing) with them. */

@@ -11,7 +11,7 @@ void github_set_kind(struct github *gh, enum github_kind kind);
 void github_count_comment(struct github *gh);
 /* -EPROTO: an answer that lacks what GitHub's have. */
 int github_strange(struct github *gh, const char *what, struct err *e);
-/* Waits; -ECANCELED when a stop was asked for. */
+/* Waits, by GitHub's seconds; -ECANCELED when a stop was asked for. */
 int github_sleep(struct github *gh, int64_t ms, struct err *e);
 
 #endif

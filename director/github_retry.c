@@ -66,6 +66,12 @@ speaks_of_secondary(const char *message)
 				      strcasestr(message, "submitted too quickly") != NULL);
 }
 
+int64_t
+github_pace_ms(const struct github_pace *p, int64_t ms)
+{
+	return p->second_ms == 0 ? ms : ms * p->second_ms / 1000;
+}
+
 /* How long a limit lasts; -1 when it is none. */
 static int64_t
 limit_ms(struct github_pace *p, const struct github_answer *a)
@@ -102,7 +108,7 @@ after_limit(struct github_pace *p, struct github_retry *r, int64_t ms, int64_t n
 }
 
 static struct github_decision
-after_fault(struct github_retry *r, bool sent, int64_t now_ms)
+after_fault(const struct github_pace *p, struct github_retry *r, bool sent, int64_t now_ms)
 {
 	struct github_decision d = {GITHUB_AGAIN, GITHUB_BROKEN, now_ms};
 
@@ -111,7 +117,7 @@ after_fault(struct github_retry *r, bool sent, int64_t now_ms)
 		d.kind = GITHUB_LOST;
 		return d;
 	}
-	d.until_ms += (int64_t)FAULT_MS << (r->faults < 10 ? r->faults : 10);
+	d.until_ms += github_pace_ms(p, (int64_t)FAULT_MS << (r->faults < 10 ? r->faults : 10));
 	if (++r->faults >= GITHUB_TRIES)
 		d.turn = GITHUB_END;
 	return d;
@@ -124,13 +130,13 @@ github_decide(struct github_pace *p, struct github_retry *r, const struct github
 	int64_t ms;
 
 	if (a->status == 0)
-		return after_fault(r, a->sent, now_ms);
+		return after_fault(p, r, a->sent, now_ms);
 	ms = limit_ms(p, a);
 	if (ms >= 0)
-		return after_limit(p, r, ms, now_ms);
+		return after_limit(p, r, github_pace_ms(p, ms), now_ms);
 	d.kind = github_kind_of(a->status);
 	if (d.kind == GITHUB_BROKEN)
-		return after_fault(r, true, now_ms);
+		return after_fault(p, r, true, now_ms);
 	p->secondary = 0;
 	if (a->status == 304)
 		d.kind = GITHUB_FINE;

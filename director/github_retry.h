@@ -34,9 +34,10 @@ enum github_kind {
 	GITHUB_STRANGE,      /* an answer that is not GitHub's */
 };
 
-/* Of all requests of one token. All zero but write_gap_ms at first. */
+/* Of all requests of one token. All zero but the first two at first. */
 struct github_pace {
 	int64_t write_gap_ms;
+	int64_t second_ms;     /* 0: 1000. All waits are seconds of this length */
 	int64_t write_at_ms;   /* the next write, not earlier */
 	int64_t blocked_to_ms; /* nothing before */
 	unsigned secondary;    /* answers of a secondary limit in a row */
@@ -72,6 +73,9 @@ int64_t github_pace_next(const struct github_pace *p, bool write, int64_t now_ms
 void github_pace_sent(struct github_pace *p, bool write, int64_t now_ms);
 struct github_decision github_decide(
     struct github_pace *p, struct github_retry *r, const struct github_answer *a, int64_t now_ms);
+
+/* A time that is written in true milliseconds, by p's second. */
+int64_t github_pace_ms(const struct github_pace *p, int64_t ms);
 
 /* What a status means, limits aside. */
 enum github_kind github_kind_of(int status);

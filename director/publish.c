@@ -4,6 +4,7 @@
 #include "common/alloc.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "director/comment.h"
 #include "director/deliver.h"
 #include "director/github_api.h"
@@ -17,7 +18,9 @@
 
 #define LOOK_MS 2000 /* orchd is asked so often whether something has changed */
 #define TICK_PATIENCE_MS 2000
-#define END_PATIENCE_MS 120000
+#define END_PATIENCE_MS 100000 /* of the two minutes that an epilogue may last */
+#define LEAVE_PATIENCE_MS 3000
+#define INSIST_MS 5000 /* before the second try to write what is last; doubles */
 
 struct publish {
 	struct role *role;
@@ -30,8 +33,16 @@ struct publish {
 	unsigned writes, failures;
 	char *job_url;
 	struct delivery delivery;
-	char *problem; /* the last thing that did not work; NULL: all is well */
+	char *problem;     /* the last thing that did not work; NULL: all is well */
+	char *undelivered; /* why there is no branch or pull request; NULL: there is, or it was not tried */
+	bool refused;      /* the problem is none that goes by itself: it is shown */
 };
+
+static int64_t
+in_ms(const struct publish *p, int64_t ms)
+{
+	return ms * (int64_t)p->role->conf.github_second_ms / 1000;
+}
 
 uint64_t
 publish_issue(const char *run)
@@ -99,11 +110,13 @@ set_label(struct publish *p, const char *label, struct err *e)
 	if (p->label == label)
 		return 0;
 	rc = github_issue_labels_each(p->gh, p->issue, on_label, has, e);
-	if (rc == 0)
+	for (size_t i = 0; comment_labels[i] != NULL && rc == 0; i++) {
+		if (strcmp(comment_labels[i], label) != 0 || has[i])
+			continue;
 		rc = github_label_ensure(p->gh, label, "5319e7", "orch: state of this issue's run", e);
-	for (size_t i = 0; comment_labels[i] != NULL && rc == 0; i++)
-		if (strcmp(comment_labels[i], label) == 0 && !has[i])
+		if (rc == 0)
 			rc = github_issue_label_add(p->gh, p->issue, label, e);
+	}
 	for (size_t i = 0; comment_labels[i] != NULL && rc == 0; i++)
 		if (strcmp(comment_labels[i], label) != 0 && has[i])
 			rc = github_issue_label_remove(p->gh, p->issue, comment_labels[i], e);
@@ -112,47 +125,104 @@ set_label(struct publish *p, const char *label, struct err *e)
 	return rc;
 }
 
-/* 0 when GitHub has what text says. */
+/* A person may lock an issue for comments, or give a token that may not set labels: the other one is done
+ * all the same. */
+static bool
+is_refused(enum github_kind kind)
+{
+	return kind == GITHUB_FORBIDDEN || kind == GITHUB_NOT_FOUND || kind == GITHUB_INVALID;
+}
+
+/* 0 when GitHub has what text says. *kind: of what went wrong. */
 static int
-put(struct publish *p, const struct view_run *r, const char *text, struct err *e)
+put(struct publish *p, const struct view_run *r, const char *text, enum github_kind *kind, struct err *e)
 {
 	int rc = 0;
 
 	if (p->written == NULL || strcmp(p->written, text) != 0) {
 		rc = github_comment_put(p->gh, p->issue, COMMENT_MARKER, text, &p->comment, e);
+		*kind = github_kind(p->gh);
 		if (rc == 0) {
 			xreplace(&p->written, text);
 			p->writes++;
+		} else if (!is_refused(*kind)) {
+			return rc;
 		}
 	}
-	return rc == 0 ? set_label(p, comment_label(r), e) : rc;
+	if (rc < 0) {
+		set_label(p, comment_label(r), NULL);
+		return rc;
+	}
+	rc = set_label(p, comment_label(r), e);
+	*kind = github_kind(p->gh);
+	return rc;
 }
 
-static int
-write_state(struct publish *p, const struct view_run *r)
+static char *
+render(const struct publish *p, const struct view_run *r)
 {
 	const struct comment_facts facts = {.job_url = p->job_url,
-	    .problem = p->problem,
+	    .problem = p->undelivered != NULL ? p->undelivered
+		       : p->refused           ? p->problem
+					      : NULL,
 	    .branch_url = p->delivery.branch_url,
 	    .pull_url = p->delivery.pull_url};
-	char *text = comment_render(r, &facts, COMMENT_MAX);
+
+	return comment_render(r, &facts, COMMENT_MAX);
+}
+
+/* *kind: of what went wrong. */
+static int
+write_state(struct publish *p, const struct view_run *r, enum github_kind *kind)
+{
+	char *text = render(p, r);
 	struct err e = {""};
 	int rc = 0;
 
-	p->next_ms = clock_now_ms() + LOOK_MS;
+	*kind = GITHUB_FINE;
+	p->next_ms = clock_now_ms() + in_ms(p, LOOK_MS);
 	if (p->written == NULL || strcmp(p->written, text) != 0 || p->label != comment_label(r)) {
-		rc = put(p, r, text, &e);
+		rc = put(p, r, text, kind, &e);
 		if (rc == 0) {
 			p->failures = 0;
 			xreplace(&p->problem, NULL);
 		} else if (rc != -ECANCELED) {
 			p->failures++;
+			p->refused = is_refused(*kind);
 			tell_problem(p, &e);
 		}
-		p->next_ms = publish_next(clock_now_ms(), p->writes, p->failures);
+		p->next_ms = clock_now_ms() + in_ms(p, publish_next(0, p->writes, p->failures));
 	}
 	free(text);
 	return rc;
+}
+
+/* What may be over in a minute is tried again: nobody writes after this. */
+static void
+insist(struct publish *p, const struct view_run *r, int64_t patience_ms)
+{
+	const bool never = false;
+	int64_t ends = clock_now_ms() + in_ms(p, patience_ms), pause = in_ms(p, INSIST_MS);
+	enum github_kind kind;
+
+	for (;; pause *= 2) {
+		int64_t left = ends - clock_now_ms();
+
+		github_set_patience(p->gh, left > 0 ? left : 0);
+		if (write_state(p, r, &kind) == 0 || (kind != GITHUB_BROKEN && kind != GITHUB_LOST) ||
+		    clock_now_ms() + pause > ends ||
+		    loop_wait(&p->role->loop, &never, clock_now_ms() + pause) == -ECANCELED)
+			return;
+	}
+}
+
+/* Others may have changed or deleted what was written, and written the like. */
+static void
+look_anew(struct publish *p)
+{
+	p->comment = 0;
+	p->label = NULL;
+	xreplace(&p->written, NULL);
 }
 
 static void
@@ -160,14 +230,15 @@ on_idle(void *arg)
 {
 	struct publish *p = arg;
 	const struct view_run *r;
+	enum github_kind kind;
 
 	if (clock_now_ms() < p->next_ms)
 		return;
 	r = ask_orchd(p);
 	if (r == NULL)
 		return;
-	github_set_patience(p->gh, TICK_PATIENCE_MS);
-	write_state(p, r);
+	github_set_patience(p->gh, in_ms(p, TICK_PATIENCE_MS));
+	write_state(p, r, &kind);
 }
 
 const char *
@@ -180,19 +251,39 @@ publish_verdict(const struct msg_run_info *r, const struct publish_end *end)
 	return r->integrated == r->tasks ? "complete" : "partial";
 }
 
+char *
+publish_reason(const struct msg_run_info *r, const struct publish_end *end)
+{
+	if (!end->epilogue || r->reason == NULL)
+		return xstrdup(end->reason);
+	return xasprintf(
+	    "%s%s%s", r->reason, end->reason == NULL ? "" : "; ", end->reason == NULL ? "" : end->reason);
+}
+
 /* The run as it will be, in p's view. */
 static void
-foresee(struct publish *p, const struct view_run *r, const struct publish_end *end)
+foresee(struct publish *p, const struct msg *m)
 {
-	struct msg m = {.id = MSG_RUN_INFO, .run_info = *r->info}, *copy;
+	struct msg *copy = msg_dup(m); /* m borrows from what view_put is about to free */
 
-	m.run_info.state = publish_verdict(r->info, end);
-	m.run_info.reason = end->reason;
-	m.run_info.question = NULL;
-	m.run_info.ended_at = (uint64_t)clock_wall_ms();
-	copy = msg_dup(&m); /* m borrows from what view_put is about to free */
 	view_put(&p->view, copy, NULL);
 	free(copy);
+}
+
+static void
+foresee_end(struct publish *p, const struct view_run *r, const struct publish_end *end)
+{
+	struct msg m = {.id = MSG_RUN_INFO, .run_info = *r->info};
+	char *reason = publish_reason(r->info, end),
+	     *cut = reason == NULL ? NULL : text_line(reason, TEXT_MAX - 1);
+
+	m.run_info.state = publish_verdict(r->info, end);
+	m.run_info.reason = cut;
+	m.run_info.question = NULL;
+	m.run_info.ended_at = (uint64_t)clock_wall_ms();
+	foresee(p, &m);
+	free(reason);
+	free(cut);
 }
 
 static void
@@ -204,9 +295,12 @@ hand_over(struct publish *p, const char *head)
 
 	link_doing(p->role->link, "pushing the work branch");
 	delivery_clear(&p->delivery);
+	xreplace(&p->undelivered, NULL);
 	rc = deliver(p->role, p->gh, r, p->issue, head, &p->delivery, &e);
-	if (rc < 0 && rc != -ECANCELED)
+	if (rc < 0 && rc != -ECANCELED) {
 		tell_problem(p, &e);
+		xreplace(&p->undelivered, e.msg);
+	}
 	if (p->delivery.pull_url != NULL)
 		link_event(p->role->link, "pull", "%s", p->delivery.pull_url);
 }
@@ -223,25 +317,59 @@ publish_last(struct publish *p, const struct publish_end *end)
 	if (r == NULL)
 		return NULL;
 	if (end != NULL)
-		foresee(p, r, end);
-	github_set_patience(p->gh, END_PATIENCE_MS);
+		foresee_end(p, r, end);
+	github_set_patience(p->gh, in_ms(p, END_PATIENCE_MS));
 	if (end != NULL && end->head != NULL)
 		hand_over(p, end->head);
-	write_state(p, view_run(&p->view, p->role->assign->run));
+	look_anew(p);
+	insist(p, view_run(&p->view, p->role->assign->run), END_PATIENCE_MS);
 	return p->delivery.pull_url;
 }
 
-/* $GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID */
+void
+publish_question(struct publish *p, const char *question)
+{
+	const struct view_run *r = p == NULL ? NULL : ask_orchd(p);
+	struct msg m = {.id = MSG_RUN_INFO};
+
+	if (r == NULL)
+		return;
+	m.run_info = *r->info;
+	m.run_info.question = question;
+	foresee(p, &m);
+	insist(p, view_run(&p->view, p->role->assign->run), END_PATIENCE_MS);
+}
+
+void
+publish_leave(struct publish *p)
+{
+	const struct view_run *r = p == NULL ? NULL : ask_orchd(p);
+
+	if (r == NULL)
+		return;
+	loop_set_idle(&p->role->loop, 0, NULL, NULL);
+	insist(p, r, LEAVE_PATIENCE_MS);
+}
+
+/* Of the workflow that orchd was started by: its repository need not be the issue's. */
 static char *
 find_job_url(const struct conf *c)
 {
-	const char *id = getenv("GITHUB_RUN_ID");
+	const char *id = getenv("GITHUB_RUN_ID"), *name = getenv("GITHUB_REPOSITORY");
+	struct github_name n = {0};
+	char *url;
 
 	if (id == NULL || id[strspn(id, "0123456789")] != '\0' || *id == '\0')
 		return NULL;
-	return xasprintf("%s/%s/%s/actions/runs/%s",
-	    c->github_server_url == NULL ? "https://github.com" : c->github_server_url, c->repo_owner,
-	    c->repo_name, id);
+	if (name == NULL || github_name_from_parts(&n, NULL, name, NULL) < 0)
+		github_name_from_parts(&n, c->repo_owner, c->repo_name, NULL);
+	url = n.owner == NULL
+		  ? NULL
+		  : xasprintf("%s/%s/%s/actions/runs/%s",
+			c->github_server_url == NULL ? "https://github.com" : c->github_server_url, n.owner,
+			n.repo, id);
+	github_name_clear(&n);
+	return url;
 }
 
 struct publish *
@@ -254,6 +382,7 @@ publish_open(struct role *r)
 	    .token = r->token,
 	    .ca_file = r->conf.github_ca,
 	    .write_gap_ms = (int64_t)r->conf.github_write_gap_ms,
+	    .second_ms = (int64_t)r->conf.github_second_ms,
 	    .patience_ms = TICK_PATIENCE_MS,
 	};
 	uint64_t issue = publish_issue(r->assign->run);
@@ -275,7 +404,7 @@ publish_open(struct role *r)
 	p->job_url = find_job_url(&r->conf);
 	view_init(&p->view);
 	r->view = &p->view;
-	loop_set_idle(&r->loop, PUBLISH_TICK_MS, on_idle, p);
+	loop_set_idle(&r->loop, in_ms(p, PUBLISH_TICK_MS), on_idle, p);
 	return p;
 }
 
@@ -297,5 +426,6 @@ publish_close(struct publish *p)
 	free(p->written);
 	free(p->job_url);
 	free(p->problem);
+	free(p->undelivered);
 	free(p);
 }

@@ -13,7 +13,7 @@
 #define PUBLISH_GAP_MAX_MS 15000 /* ... which is 240 an hour; GitHub's limit is 500 */
 #define PUBLISH_BACKOFF_MS 60000 /* after a failure, doubling to ten times that */
 
-struct publish;
+struct publish; /* all times here by github_second_ms */
 
 /* NULL when the run is about no issue, or has no token. Otherwise what changes is told from now on, whenever
  * the top level waits. Close it before r goes. */
@@ -23,19 +23,29 @@ void publish_close(struct publish *p);
 /* How a run ends, as its director sees it. */
 struct publish_end {
 	bool cancelled, failed;
+	bool epilogue;      /* why is known to orchd already, and reason comes behind it */
 	const char *reason; /* NULL: none */
 	const char *head;   /* of the work branch, when something was merged: it is pushed; NULL */
 };
 
 /*
- * The last words, before orchd is told that the run has ended; end NULL: orchd knows it already. Takes as
- * long as GitHub's limits ask for, two minutes at most. p NULL: does nothing.
+ * The last words, before orchd is told that the run has ended; end NULL: orchd knows it already. Whatever
+ * others made of comment and labels in between is looked at anew, and put right. Takes as long as GitHub's
+ * limits and troubles ask for, 100 s at most. p NULL: does nothing.
  * The URL of the pull request, NULL when there is none; borrowed from p.
  */
 const char *publish_last(struct publish *p, const struct publish_end *end);
+/* The same of a question that orchd is about to be told: it waits for a person then, and so does the run. */
+void publish_question(struct publish *p, const char *question);
+/* When this process is about to leave, and the run goes on without it or has been stopped: what orchd says of
+ * it now, if that takes no more than a few seconds. */
+void publish_leave(struct publish *p);
 
 /* The state that orchd will give the run. Pure. */
 const char *publish_verdict(const struct msg_run_info *r, const struct publish_end *end);
+
+/* The reason that orchd will give it, in fresh memory; NULL: none. Pure. */
+char *publish_reason(const struct msg_run_info *r, const struct publish_end *end);
 
 /* When the next edit may be, now being the time of one that was made as the n-th or failed; failures: of
  * late. Pure. */

@@ -103,6 +103,16 @@ enter_state(struct task *t, enum task_state s, enum task_event ev)
 	t->ended_at = task_state_ended(s) ? now : 0;
 }
 
+/* Somebody on GitHub waits for how it ended, and only a director can tell them. */
+static bool
+has_last_words(const struct task *t)
+{
+	const struct run *r = t->run;
+
+	return t->level == 0 && r->issue != NULL && r->token != NULL && !r->epilogue && !r->cancelled &&
+	       task_state(t) == TASK_RUNNING && run_state(r) != RUN_QUEUED;
+}
+
 int
 effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *reason)
 {
@@ -122,6 +132,11 @@ effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *re
 	}
 	if (to == from)
 		return 0;
+	if (to == TASK_FAILED && has_last_words(t)) {
+		effect_epilogue(d, t->run, reason);
+		spawn_step(d, t, UNIT_EV_RELEASE, -1);
+		return 0;
+	}
 	t->state = to;
 	enter_state(t, to, ev);
 	/* A reason is why it is in the state it is in: it goes with the next one. */
@@ -304,6 +319,7 @@ effect_retry(struct daemon *d, struct task *t, struct err *e)
 		r->ended_at = 0;
 		r->cancelled = r->stopped = r->epilogue = false;
 		r->epilogue_began = 0;
+		r->epilogue_kills = 0;
 		xreplace(&r->reason, NULL);
 		r->director->state = TASK_QUEUED;
 		r->director->ended_at = 0;

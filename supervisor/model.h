@@ -131,6 +131,7 @@ struct task {
 	int held_why;     /* enum admit_why, with held */
 	bool passed_over; /* in this turn */
 	int64_t began_ms; /* its process, clock_now_ms */
+	bool last_words;  /* its process is a director that was started for the epilogue */
 
 	char *token;             /* a secret: what opens the gateway to its agent; NULL: none */
 	int64_t gap_in, gap_out; /* tokens that the gateway counted and its agents did not, as last told */
@@ -158,6 +159,7 @@ struct run {
 	struct task_list tasks; /* all of them, the director's first, then in order of creation */
 	struct budget budget;   /* as of this turn */
 	int64_t epilogue_began; /* clock_now_ms, as this process saw it; 0: not yet */
+	unsigned epilogue_kills;
 	bool lack_told;         /* that its keys are gone */
 	bool dirty, changed;
 	TAILQ_ENTRY(run) entry;

@@ -21,7 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DOING_MAX 500 /* bytes; TASK_INFO has room for 512 */
+#define EPILOGUE_KILLS 3 /* so often it is started again */
+#define DOING_MAX 500    /* bytes; TASK_INFO has room for 512 */
 
 static void
 forget_process(struct task *t)
@@ -58,6 +59,14 @@ note_exit(struct daemon *d, struct task *t, const char *how)
 	free(text);
 }
 
+/* A director that was killed over its last words is started again for them; one that ends by itself has said
+ * them, or cannot. */
+static bool
+may_speak_again(struct task *t, int status, bool known)
+{
+	return known && WIFSIGNALED(status) && t->run->epilogue_kills++ < EPILOGUE_KILLS;
+}
+
 static void
 process_ended(struct task *t, int status, bool known)
 {
@@ -73,7 +82,7 @@ process_ended(struct task *t, int status, bool known)
 	forget_process(t);
 	gw_end_token(d, t);
 	gw_reconcile(d, t);
-	if (t->level == 0 && !d->stopping && !t->run->stopped)
+	if (t->last_words && !d->stopping && !t->run->stopped && !may_speak_again(t, status, known))
 		effect_epilogue_over(d, t->run);
 	if (adopted) /* what it leaves does not fall back to us: it never was below us */
 		drain_leftovers(d);
@@ -229,6 +238,7 @@ spawn_process(struct daemon *d, struct task *t)
 	t->unit_dirty = true;
 	t->agent_done = t->limited = false;
 	t->began_ms = clock_now_ms();
+	t->last_words = t->level == 0 && t->run->epilogue;
 	hold_started(d, t);
 	t->files_now = 0;
 	loop_watch_child(&d->loop, pid, on_child_exit, t);
@@ -382,7 +392,8 @@ spawn_adopt(struct daemon *d, const struct store_unit *u)
 	if (process_adopt(&t->process, d->loop.base, u->pid, u->start_ticks, on_pidfd, t) < 0)
 		return;
 	t->began_ms = clock_now_ms(); /* as far as we know */
-	if (t->process.pidfd < 0)     /* of the orchd that this process was before */
+	t->last_words = t->level == 0 && t->run->epilogue;
+	if (t->process.pidfd < 0) /* of the orchd that this process was before */
 		loop_watch_child(&d->loop, u->pid, on_child_exit, t);
 	log_info("%s: its %s, pid %d, is still there", t->id, task_role(t), (int)t->process.pid);
 	spawn_step(d, t, UNIT_EV_ADOPTED, -1);

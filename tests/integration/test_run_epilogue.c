@@ -2,7 +2,6 @@
  * A director that cannot be kept running has the last word all the same: it is started once more, with
  * --epilogue, for what can still be told and tidied up. And one whose planning fails leaves nothing behind.
  */
-#include "common/alloc.h"
 #include "common/json.h"
 #include "tests/helper/lib/e2e.h"
 #include "tests/helper/lib/test.h"
@@ -25,22 +24,6 @@ teardown(void **state)
 	unsetenv("ORCH_PARKED_RETRY");
 	unsetenv("ORCH_PARKED");
 	return e2e_teardown(state);
-}
-
-/* From here on a director exits with 78 but for those whose only argument is one of these words. */
-static void
-break_director(struct e2e *e, const char *but)
-{
-	char *path = testrepo_path(e->repo, "bin/orch-director"), *real = xasprintf("%s.real", path);
-	char *script = xasprintf("case $1 in %s) exec \"$0.real\" \"$@\";; esac\n"
-				 "echo the director is broken >&2\nexit 78\n",
-	    but);
-
-	assert_int_equal(rename(path, real), 0);
-	ctlrun_sibling(e->repo, "orch-director", script);
-	free(script);
-	free(real);
-	free(path);
 }
 
 static void
@@ -72,7 +55,7 @@ test_never_started(void **state)
 	struct e2e *e = *state;
 
 	write_scripts(e);
-	break_director(e, "--check|--epilogue");
+	e2e_break_director(e, "--check|--epilogue");
 	e2e_begin(e, NULL);
 	assert_int_equal(e2e_end(e), 1);
 	e2e_assert_state(e, "m1", "failed");
@@ -93,7 +76,7 @@ break_in_the_middle(struct e2e *e, const char *but)
 	e2e_await(e, "m1/em2", "state", "integrated");
 	e2e_await_file(e, "at-one");
 	worker = e2e_pid(e, "m1/em1/w1");
-	break_director(e, but);
+	e2e_break_director(e, but);
 	assert_int_equal(kill(e2e_pid(e, "m1"), SIGKILL), 0);
 	assert_int_equal(e2e_end(e), 1);
 	e2e_await_gone(e, worker);
@@ -119,8 +102,8 @@ test_in_the_middle(void **state)
 static void
 test_no_epilogue_either(void **state)
 {
-	static const char *const left[] = {"cco/m1-build-it", "cco/m1-build-it-em1",
-	    "cco/m1-build-it-em1-w1", "cco/m1-build-it-em2", "cco/m1-build-it-em2-w1"};
+	static const char *const left[] = {"cco/m1-build-it", "cco/m1-build-it-em1", "cco/m1-build-it-em1-w1",
+	    "cco/m1-build-it-em2", "cco/m1-build-it-em2-w1"};
 	struct e2e *e = *state;
 
 	break_in_the_middle(e, "nothing");
@@ -139,7 +122,7 @@ test_cancelled(void **state)
 
 	setenv("ORCH_PARKED", "600", 1);
 	write_scripts(e);
-	break_director(e, "--check|--epilogue");
+	e2e_break_director(e, "--check|--epilogue");
 	e2e_begin(e, NULL);
 	e2e_await(e, "m1", "parked", NULL);
 	e2e_ctl_ok(e, "cancel", "m1", NULL);

@@ -3,87 +3,13 @@
  * state, whatever is killed or lost on the way; and the token is nowhere but where it is needed.
  */
 #include "common/alloc.h"
-#include "common/clock.h"
 #include "tests/helper/lib/e2e.h"
-#include "tests/helper/lib/fakegithub.h"
+#include "tests/helper/lib/githubrun.h"
 #include "tests/helper/lib/test.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct fakegithub hub;
-
-static int
-set_up(void **state)
-{
-	int rc = e2e_setup(state);
-	struct e2e *e = *state;
-
-	if (rc != 0)
-		return rc;
-	fakegithub_start(&hub, &e->repo->loop);
-	json_object_set_new(hub.permissions, "ada", json_string("write"));
-	e2e_plan(e, "director", "", "a");
-	e2e_plan(e, "em-a", "", "one");
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	int rc;
-
-	setenv("GITHUB_TOKEN", FAKEGITHUB_TOKEN, 1);
-	rc = e2e_teardown(state);
-	fakegithub_stop(&hub);
-	return rc;
-}
-
-/* Pumps until the one comment of ours says words. */
-static void
-await_comment(struct e2e *e, const char *words)
-{
-	int64_t deadline = clock_now_ms() + 60000;
-	bool never = false;
-
-	for (;;) {
-		const char *text = fakegithub_ours(&hub, "25", 0);
-
-		if (text != NULL && strstr(text, words) != NULL)
-			return;
-		if (clock_now_ms() > deadline)
-			fail_msg("\"%s\" does not come; the comment is: %s", words,
-			    text == NULL ? "not there" : text);
-		loop_wait(&e->repo->loop, &never, clock_now_ms() + 20);
-	}
-}
-
-static void
-await_label(struct e2e *e, const char *label)
-{
-	int64_t deadline = clock_now_ms() + 60000;
-	bool never = false;
-
-	while (!fakegithub_has_label(&hub, "25", label)) {
-		if (clock_now_ms() > deadline)
-			fail_msg("the label %s does not come", label);
-		loop_wait(&e->repo->loop, &never, clock_now_ms() + 20);
-	}
-}
-
-static void
-assert_end(const char *words, const char *label)
-{
-	const char *text = fakegithub_ours(&hub, "25", 0);
-
-	assert_non_null(text);
-	if (strstr(text, words) == NULL)
-		fail_msg("\"%s\" is not in:\n%s", words, text);
-	assert_null(fakegithub_ours(&hub, "25", 1));
-	assert_true(fakegithub_has_label(&hub, "25", label));
-	assert_int_equal(json_array_size(json_object_get(json_object_get(hub.issues, "25"), "labels")), 1);
-}
 
 static void
 test_an_issue_is_done(void **state)
@@ -98,11 +24,11 @@ test_an_issue_is_done(void **state)
 	e2e_ctl_ok(e, "run", "25", "--detach", NULL);
 	e2e_follow(e);
 	e2e_await_file(e, "at-one");
-	await_comment(e, "### orch: running");
-	await_label(e, "orch:running");
+	githubrun_await_comment(e, "### orch: running");
+	githubrun_await_label(e, "orch:running");
 	e2e_touch(e, "go");
 	e2e_await(e, "25", "state", "complete");
-	assert_end("### orch: complete", "orch:complete");
+	githubrun_assert_end("### orch: complete", "orch:complete");
 	assert_int_equal(hub.unauthorized, 0);
 	/* Nothing can be pushed to a server without git: the run is what it is, and that is said. */
 	assert_non_null(strstr(fakegithub_ours(&hub, "25", 0), "> **GitHub:** "));
@@ -117,33 +43,18 @@ static void
 test_an_issue_becomes_a_pull_request(void **state)
 {
 	struct e2e *e = *state;
-	json_t *pull, *run;
-	char *tip, *folder = testrepo_path(e->repo, "github");
+	json_t *pull;
 
-	fakegithub_serve_git(&hub, folder, e->repo->top);
-	fakegithub_issue(&hub, "25", "ada", "Build it", "All of it.");
+	githubrun_serve_git(e);
 	e2e_work(e, "a.one", "");
-	e2e_remember(e);
-	e2e_ctl_ok(e, "run", "25", "--detach", NULL);
-	e2e_follow(e);
+	githubrun_begin(e, NULL);
 	e2e_await(e, "25", "state", "complete");
-	assert_end("### orch: complete", "orch:complete");
-	pull = fakegithub_pull(&hub, 0);
-	run = e2e_status(e, "25");
-	assert_non_null(pull);
-	assert_null(fakegithub_pull(&hub, 1));
-	tip = fakegithub_git(&hub, "rev-parse", "refs/heads/cco/25-build-it", NULL);
-	assert_string_equal(tip, json_string_value(json_object_get(run, "head")));
-	assert_string_equal(tip, json_string_value(json_object_get(json_object_get(pull, "head"), "sha")));
-	assert_non_null(strstr(json_string_value(json_object_get(pull, "body")), "Closes #25."));
+	githubrun_assert_end("### orch: complete", "orch:complete");
+	githubrun_assert_pull(e);
 	assert_true(fakegithub_merge(&hub, 101));
-	json_decref(pull);
 	pull = fakegithub_pull(&hub, 0);
 	assert_true(json_is_true(json_object_get(pull, "merged")));
 	json_decref(pull);
-	json_decref(run);
-	free(tip);
-	free(folder);
 }
 
 /* A run that fails says so, and why, where people look. */
@@ -160,7 +71,7 @@ test_a_failure_is_told(void **state)
 	unsetenv("ORCH_MAX_ATTEMPTS");
 	e2e_follow(e);
 	e2e_await(e, "25", "state", "failed");
-	assert_end("### orch: failed", "orch:failed");
+	githubrun_assert_end("### orch: failed", "orch:failed");
 	assert_non_null(strstr(fakegithub_ours(&hub, "25", 0), "exited with status 3"));
 }
 
@@ -179,14 +90,14 @@ test_one_comment_whatever_happens(void **state)
 	e2e_ctl_ok(e, "run", "25", "--detach", NULL);
 	e2e_follow(e);
 	e2e_await_file(e, "at-one");
-	await_comment(e, "### orch: running");
+	githubrun_await_comment(e, "### orch: running");
 	director = e2e_pid(e, "25");
 	kill(director, SIGKILL);
 	e2e_await_gone(e, director);
 	hub.refuse = 2;
 	e2e_touch(e, "go");
 	e2e_await(e, "25", "state", "complete");
-	assert_end("### orch: complete", "orch:complete");
+	githubrun_assert_end("### orch: complete", "orch:complete");
 }
 
 /* Nobody may make us work by writing an issue, where that is asked for. */
@@ -210,7 +121,7 @@ test_a_stranger_in_ci(void **state)
 int
 main(void)
 {
-#define RUN_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define RUN_TEST(name) cmocka_unit_test_setup_teardown(name, githubrun_setup, githubrun_teardown)
 	const struct CMUnitTest tests[] = {
 	    RUN_TEST(test_an_issue_is_done),
 	    RUN_TEST(test_an_issue_becomes_a_pull_request),

@@ -3,6 +3,7 @@
 
 #include "tests/helper/lib/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -63,6 +64,30 @@ test_verdicts(void **state)
 	assert_string_equal(publish_verdict(&r, &end), "cancelled");
 }
 
+/* An epilogue's director adds to what orchd knew when it was started. */
+static void
+test_reasons(void **state)
+{
+	struct msg_run_info r = {.reason = "it could not be kept running"};
+	struct publish_end end = {.reason = "no area was merged"};
+	char *text;
+
+	(void)state;
+	text = publish_reason(&r, &end);
+	assert_string_equal(text, "no area was merged");
+	free(text);
+	end.epilogue = true;
+	text = publish_reason(&r, &end);
+	assert_string_equal(text, "it could not be kept running; no area was merged");
+	free(text);
+	end.reason = NULL;
+	text = publish_reason(&r, &end);
+	assert_string_equal(text, "it could not be kept running");
+	free(text);
+	end.epilogue = false;
+	assert_null(publish_reason(&r, &end));
+}
+
 int
 main(void)
 {
@@ -71,6 +96,7 @@ main(void)
 	    cmocka_unit_test(test_the_pace_stays_below_the_limit),
 	    cmocka_unit_test(test_failures_back_off),
 	    cmocka_unit_test(test_verdicts),
+	    cmocka_unit_test(test_reasons),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -472,6 +472,21 @@ e2e_own_programs(struct e2e *e)
 	free(bin);
 }
 
+void
+e2e_break_director(struct e2e *e, const char *but)
+{
+	char *path = testrepo_path(e->repo, "bin/orch-director"), *real = xasprintf("%s.real", path);
+	char *script = xasprintf("case $1 in %s) exec \"$0.real\" \"$@\";; esac\n"
+				 "echo the director is broken >&2\nexit 78\n",
+	    but);
+
+	assert_int_equal(rename(path, real), 0);
+	ctlrun_sibling(e->repo, "orch-director", script);
+	free(script);
+	free(real);
+	free(path);
+}
+
 int
 e2e_setup(void **state)
 {

@@ -44,8 +44,13 @@ void e2e_remember(struct e2e *e);
 /* The user may do as he likes: the teardown compares nothing. */
 void e2e_forget(struct e2e *e);
 
-/* The programs are the test's own from here on, to be renamed or replaced (ctlrun_sibling). Before any run. */
+/* The programs are the test's own from here on, to be renamed or replaced (ctlrun_sibling). Before any run.
+ */
 void e2e_own_programs(struct e2e *e);
+
+/* Of those: from here on a director exits with 78 but for one whose only argument is one of these words
+ * ("--check|--epilogue"). */
+void e2e_break_director(struct e2e *e, const char *but);
 
 /* Prints what was said and logged, for the reader of a test that is about to fail. */
 void e2e_tell(struct e2e *e);

@@ -341,13 +341,14 @@ fakegithub_start(struct fakegithub *g, struct loop *l)
 	setenv("REPO_NAME", "hello", 1);
 	setenv("GITHUB_TOKEN", FAKEGITHUB_TOKEN, 1);
 	setenv("ORCH_GITHUB_WRITE_GAP", "0", 1);
+	setenv("ORCH_GITHUB_SECOND", FAKEGITHUB_SECOND, 1);
 }
 
 void
 fakegithub_stop(struct fakegithub *g)
 {
-	static const char *const names[] = {
-	    "GITHUB_API_URL", "REPO_OWNER", "REPO_NAME", "GITHUB_TOKEN", "ORCH_GITHUB_WRITE_GAP"};
+	static const char *const names[] = {"GITHUB_API_URL", "REPO_OWNER", "REPO_NAME", "GITHUB_TOKEN",
+	    "ORCH_GITHUB_WRITE_GAP", "ORCH_GITHUB_SECOND"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unsetenv(names[i]);

@@ -17,6 +17,7 @@
 #define FAKEGITHUB_TOKEN "sk-test-dummy-github"
 #define FAKEGITHUB_US "orch-test" /* the token's user */
 #define FAKEGITHUB_FAULTS_MAX 8
+#define FAKEGITHUB_SECOND "50" /* ms of its limits and pauses: ORCH_GITHUB_SECOND */
 
 enum fakegithub_fault_kind {
 	FAKEGITHUB_LOST,   /* done, and the line is cut before the answer */

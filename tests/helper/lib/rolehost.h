@@ -15,7 +15,8 @@
 #define HOST_STATE_DIR "state" /* below the repository's root: worktrees and homes */
 
 struct host_child {
-	char *task, *key, *title, *goal, *state, *branch, *base, *head, *owns, *merge_from, *reason, *plan, *needs;
+	char *task, *key, *title, *goal, *state, *branch, *base, *head, *owns, *merge_from, *reason, *plan,
+	    *needs;
 	uint64_t ordinal, rework, submitted_at;
 	bool alive;
 };
