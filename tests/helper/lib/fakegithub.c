@@ -27,7 +27,7 @@ fakegithub_user(struct fakegithub *g, const char *login)
 	bool us = strcmp(login, US) == 0;
 
 	return json_pack("{s:s, s:i, s:s}", "login", login, "id", us ? 7 : 100 + (int)strlen(login), "type",
-	    us && g->bot ? "Bot" : "User");
+	    (us && g->bot) || strstr(login, "[bot]") != NULL ? "Bot" : "User");
 }
 
 char *
@@ -188,6 +188,9 @@ static const struct {
     {EVHTTP_REQ_GET, PREFIX "/pulls/*", fakegithub_get_pull},
     {EVHTTP_REQ_PATCH, PREFIX "/pulls/*", fakegithub_patch_pull},
     {EVHTTP_REQ_PUT, PREFIX "/pulls/*/merge", fakegithub_put_merge},
+    {EVHTTP_REQ_GET, PREFIX "/pulls/*/reviews", fakegithub_get_reviews},
+    {EVHTTP_REQ_GET, PREFIX "/pulls/*/comments", fakegithub_get_remarks},
+    {EVHTTP_REQ_POST, PREFIX "/pulls/*/comments/*/replies", fakegithub_post_reply},
 };
 
 static bool
@@ -322,6 +325,8 @@ fakegithub_start(struct fakegithub *g, struct loop *l)
 	g->comments = json_array();
 	g->labels = json_array();
 	g->pulls = json_array();
+	g->reviews = json_array();
+	g->remarks = json_array();
 	g->permissions = json_object();
 	g->log = json_array();
 	g->loop = l;
@@ -357,6 +362,8 @@ fakegithub_stop(struct fakegithub *g)
 	json_decref(g->comments);
 	json_decref(g->labels);
 	json_decref(g->pulls);
+	json_decref(g->reviews);
+	json_decref(g->remarks);
 	json_decref(g->permissions);
 	json_decref(g->log);
 	free(g->git);

@@ -47,6 +47,8 @@ struct fakegithub {
 	json_t *comments;    /* array of {id, issue, body, user} */
 	json_t *labels;      /* of the repository: array of names */
 	json_t *pulls;       /* array of {number, title, body, head, base, state, merged, draft, user} */
+	json_t *reviews;     /* array, as answered, with the pull request's number in "pull" */
+	json_t *remarks;     /* the same of comments on changes */
 	json_t *permissions; /* login -> admin, write, read; others: none */
 	json_t *log;         /* every request but git's: {ms, method, path, status} */
 	char *git;           /* folder of octo/hello.git; NULL: no git is served */
@@ -88,6 +90,17 @@ void fakegithub_set_label(struct fakegithub *g, const char *number, const char *
 json_t *fakegithub_pull(struct fakegithub *g, size_t n);
 /* Somebody merges it; false: it cannot be. */
 bool fakegithub_merge(struct fakegithub *g, uint64_t number);
+
+/* Somebody's review of a pull request, and a comment on its changes; their ids. association: OWNER ... NONE. */
+uint64_t fakegithub_review(struct fakegithub *g, uint64_t pull, const char *author, const char *association,
+    const char *state, const char *body);
+struct fakegithub_remark {
+	uint64_t pull, review, reply_to, line; /* but for pull: 0: none */
+	const char *author, *association, *path, *body;
+};
+uint64_t fakegithub_remark(struct fakegithub *g, const struct fakegithub_remark *r);
+/* What the token's user said, the n-th time, in the thread of a comment; NULL. Borrowed. */
+const char *fakegithub_reply(struct fakegithub *g, uint64_t comment, size_t n);
 
 void fakegithub_fault(struct fakegithub *g, const struct fakegithub_fault *f);
 /* How many requests with that method and that in their path were answered with status (0: any). */

@@ -67,5 +67,11 @@ void fakegithub_get_pull(struct fakegithub_call *c);
 void fakegithub_post_pull(struct fakegithub_call *c);
 void fakegithub_patch_pull(struct fakegithub_call *c);
 void fakegithub_put_merge(struct fakegithub_call *c);
+bool fakegithub_is_pull(struct fakegithub *g, uint64_t number);
+
+/* fakegithub_review.c */
+void fakegithub_get_reviews(struct fakegithub_call *c);
+void fakegithub_get_remarks(struct fakegithub_call *c);
+void fakegithub_post_reply(struct fakegithub_call *c);
 
 #endif

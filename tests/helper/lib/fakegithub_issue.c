@@ -98,7 +98,8 @@ fakegithub_post_comment(struct fakegithub_call *c)
 {
 	const char *body = json_string_value(json_object_get(c->body, "body"));
 
-	if (find_issue(c) == NULL || body == NULL || strlen(body) > 4 * 65536)
+	if ((find_issue(c) == NULL && !fakegithub_is_pull(c->g, strtoull(c->part[0], NULL, 10))) ||
+	    body == NULL || strlen(body) > 4 * 65536)
 		fakegithub_invalid(c, "invalid", NULL);
 	else
 		fakegithub_answer(c, 201, show_comment(add_comment(c->g, c->part[0], US, body)));

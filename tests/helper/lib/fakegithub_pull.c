@@ -120,6 +120,12 @@ find(struct fakegithub *g, uint64_t number)
 	return NULL;
 }
 
+bool
+fakegithub_is_pull(struct fakegithub *g, uint64_t number)
+{
+	return find(g, number) != NULL;
+}
+
 /* A filter that is no "owner:branch" is no filter, as at GitHub. */
 static bool
 is_asked_for(const json_t *p, const char *state, const char *head, const char *base)
