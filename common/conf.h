@@ -149,6 +149,8 @@
 	OPTION(str, repo_name, "--repo-name", "REPO_NAME", "repo_name", NULL, 0, 0, "its name there")        \
 	OPTION(str, prs, "--prs", "ORCH_PRS", "prs", "final", 0, 0,                                          \
 	    "pull requests for an issue's run: final (one, from the work branch) or none")                   \
+	OPTION(u64, review_rounds, "--review-rounds", "ORCH_REVIEW_ROUNDS", "review_rounds", 3, 0, 100,      \
+	    "how often a run does what people say of its pull request")                                      \
 	OPTION(str, github_api_url, "--github-api-url", "GITHUB_API_URL", "", NULL, 0, 0,                    \
 	    "base of GitHub's API (default: that of github.com)")                                            \
 	OPTION(str, github_server_url, "--github-server-url", "GITHUB_SERVER_URL", "", NULL, 0, 0,           \

@@ -76,6 +76,8 @@ read_question(struct check *c, struct err *e)
 		c->token = xstrdup(json_str(question, "token"));
 		c->fetch = json_is_true(json_object_get(question, "fetch"));
 		c->check_author = json_is_true(json_object_get(question, "check_author"));
+		c->pull = (uint64_t)json_integer_value(json_object_get(question, "pull"));
+		c->trust = json_is_true(json_object_get(question, "trust"));
 		options = json_text(json_object_get(question, "options"));
 		rc = conf_thaw(&c->conf, options == NULL ? "{}" : options, e);
 	}
@@ -198,10 +200,10 @@ check_all(struct check *c, struct err *e)
 static void
 answer(const struct check *c)
 {
-	json_t *j = json_pack("{s:s, s:s, s:O, s:s, s:b, s:s*, s:s*}", "base", c->base, "base_branch",
-	    c->base_branch, "notes", c->notes, "options", c->options, "github",
+	json_t *j = json_pack("{s:s, s:s, s:O, s:s, s:b, s:s*, s:s*, s:s*, s:I}", "base", c->base,
+	    "base_branch", c->base_branch, "notes", c->notes, "options", c->options, "github",
 	    c->token != NULL && c->conf.repo_owner != NULL && c->conf.github_api_url != NULL, "title",
-	    c->title, "text", c->text);
+	    c->title, "text", c->text, "head_branch", c->head_branch, "remarks", (json_int_t)c->remarks);
 	char *text = json_text(j);
 
 	puts(text);
@@ -233,6 +235,7 @@ check_main(void)
 	configs_wipe_free(c.token);
 	free(c.title);
 	free(c.text);
+	free(c.head_branch);
 	free(c.top);
 	free(c.git_dir);
 	free(c.state);

@@ -23,12 +23,16 @@ struct check {
 	char *issue, *token;
 	bool fetch;        /* title and text are wanted from GitHub */
 	bool check_author; /* the issue's author must have write permission */
+	uint64_t pull;     /* the pull request whose reviews are to be looked at; 0: none */
+	bool trust;        /* everybody's */
 	/* results */
 	char base[GIT_OID_HEX];
 	char *base_branch;  /* "" for a detached HEAD */
 	json_t *notes;      /* sentences */
 	char *options;      /* frozen: as they were asked for, and with the gate's own files protected */
 	char *title, *text; /* of the issue, where they were fetched */
+	char *head_branch;  /* of the pull request */
+	size_t remarks;     /* on it, that nobody has answered */
 };
 
 /* The program: question on stdin, answer on stdout. 0 or 2. */
@@ -45,6 +49,9 @@ int check_guard(struct check *c, struct err *e);
 /* The repository on GitHub goes into the options; the issue is read and judged. Does nothing without a token.
  */
 int check_github(struct check *c, struct err *e);
+/* The pull request and what people say of it, in check_pull.c. */
+struct github;
+int check_pull(struct check *c, struct github *gh, struct err *e);
 /* Adds a sentence to the notes. */
 void check_note(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

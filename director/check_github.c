@@ -184,13 +184,13 @@ check_github(struct check *c, struct err *e)
 		return 0;
 	proc_hide_memory();
 	rc = find_repository(c, &why);
-	if (rc < 0 && !c->fetch && !c->check_author) {
+	if (rc < 0 && !c->fetch && !c->check_author && c->pull == 0) {
 		check_note(c, "nothing is told to GitHub: %s", why.msg);
 		return 0;
 	}
 	if (rc < 0)
 		return err_set(e, rc, "%s", why.msg);
-	if (!c->fetch && !c->check_author)
+	if (!c->fetch && !c->check_author && c->pull == 0)
 		return 0;
 	o.base = c->conf.github_api_url;
 	o.owner = c->conf.repo_owner;
@@ -204,7 +204,7 @@ check_github(struct check *c, struct err *e)
 		return rc;
 	rc = check_repository_there(c, gh, e);
 	if (rc == 0)
-		rc = check_issue(c, gh, e);
+		rc = c->pull != 0 ? check_pull(c, gh, e) : check_issue(c, gh, e);
 	github_close(gh);
 	return rc;
 }

@@ -36,7 +36,7 @@ const char *const comment_labels[] = {
 const char *
 comment_label(const struct view_run *r)
 {
-	if (view_run_ended(r)) {
+	if (view_run_ended(r) && r->info->question == NULL) {
 		if (strcmp(r->info->state, "complete") == 0)
 			return "orch:complete";
 		return strcmp(r->info->state, "partial") == 0 ? "orch:partial" : "orch:failed";
@@ -130,7 +130,11 @@ put_person(const struct page *p)
 {
 	const struct msg_run_info *i = p->r->info;
 
-	if (i->question != NULL) {
+	if (i->question != NULL && view_run_ended(p->r)) {
+		fputs("> **This waits for a person:** ", p->f);
+		markdown_text(p->f, i->question, TEXT_MAX);
+		fputs("\n\n", p->f);
+	} else if (i->question != NULL) {
 		fputs("> **A question waits for an answer:** ", p->f);
 		markdown_text(p->f, i->question, TEXT_MAX);
 		fputs("\n>\n> Answer with a comment: `/orch answer` and your words.\n\n", p->f);

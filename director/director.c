@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "director/publish.h"
+#include "director/rounds.h"
 #include "proto/lead.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define BRANCH_TRIES 1000
+#define GO_ON ROUNDS_MORE
 
 static int
 tell_state(struct lead *ld, const char *state, struct err *e)
@@ -92,13 +94,15 @@ find_head(struct lead *ld, char head[GIT_OID_HEX], struct err *e)
 	return 0;
 }
 
+/* 0, or GO_ON: the run is not over, and the reviews are to be looked at. */
 static int
-tell_end(
-    struct lead *ld, const char *head, const char *pull_url, const struct director_end *end, struct err *e)
+tell_end(struct lead *ld, const char *head, const char *pull_url, const struct director_end *end,
+    const char *question, struct err *e)
 {
 	struct role *r = ld->role;
 	struct git_stat st = {0};
 	struct msg m = {.id = MSG_FINISH};
+	char *instead = NULL;
 	int rc = git_diff_stat(&r->git, ld->base, head, &st, e);
 
 	if (rc < 0)
@@ -110,11 +114,17 @@ tell_end(
 	m.finish.reason = end->reason;
 	m.finish.failed = end->failed;
 	m.finish.pull_url = pull_url;
-	return link_call(r->link, &m, NULL, e);
+	m.finish.question = question;
+	rc = link_call(r->link, &m, &instead, e);
+	if (rc == 0 && instead != NULL)
+		rc = GO_ON;
+	free(instead);
+	return rc;
 }
 
+/* 0, or GO_ON: there is more to do. v NULL: no reviews are looked at. */
 static int
-finish(struct lead *ld, struct publish *p, bool epilogue, struct err *e)
+finish(struct lead *ld, struct publish *p, struct rounds *v, bool epilogue, struct err *e)
 {
 	struct director_end end = {0};
 	char head[GIT_OID_HEX];
@@ -131,13 +141,18 @@ finish(struct lead *ld, struct publish *p, bool epilogue, struct err *e)
 		rc = known_gate_note(ld->role, NULL, e);
 	/* People are told before orchd is: who is killed in between tells them again. */
 	if (rc == 0) {
-		const struct publish_end last = {.cancelled = ld->role->cancel_asked,
+		struct publish_end last = {.cancelled = ld->role->cancel_asked,
 		    .failed = end.failed,
 		    .epilogue = epilogue,
 		    .reason = end.reason,
 		    .head = end.keep ? head : NULL};
 
-		rc = tell_end(ld, head, publish_last(p, &last), &end, e);
+		rc = v == NULL ? 0 : rounds_turn(v, p, &last, e);
+		last.question = v == NULL ? NULL : v->question;
+		if (rc == 0)
+			rc = tell_end(ld, head, publish_last(p, &last), &end, last.question, e);
+		if (rc == GO_ON && v != NULL)
+			v->look = true;
 	}
 	free(end.reason);
 	return rc;
@@ -205,6 +220,30 @@ heed_plan(struct lead *ld, struct publish *p, struct err *e)
 	return a->approve ? ask_approval(ld, p, e) : 0;
 }
 
+/* Until all is merged and told, and again for what people say of it meanwhile. */
+static int
+serve(struct lead *ld, struct publish *p, struct err *e)
+{
+	struct rounds v;
+	int rc = rounds_open(&v, ld->role, e);
+
+	while (rc == 0) {
+		rc = rounds_staff(&v, ld, e);
+		if (rc == 0)
+			rc = lead_serve(ld, e);
+		if (rc == 0)
+			rc = tell_state(ld, "landing", e);
+		if (rc == 0)
+			rc = finish(ld, p, &v, false, e);
+		if (rc != GO_ON)
+			break;
+		publish_resume(p);
+		rc = tell_state(ld, "running", e);
+	}
+	rounds_clear(&v);
+	return rc;
+}
+
 static int
 work(struct lead *ld, struct publish *p, char **branch, struct err *e)
 {
@@ -232,11 +271,7 @@ work(struct lead *ld, struct publish *p, char **branch, struct err *e)
 		if (rc == 0)
 			rc = lead_staff(ld, e);
 	}
-	if (rc == 0)
-		rc = lead_serve(ld, e);
-	if (rc == 0)
-		rc = tell_state(ld, "landing", e);
-	return rc == 0 ? finish(ld, p, false, e) : rc;
+	return rc == 0 ? serve(ld, p, e) : rc;
 }
 
 /* Nothing more is merged; when the last child is dead, what it left is tidied up. */
@@ -249,7 +284,7 @@ wind_up(struct lead *ld, struct publish *p, const char *branch, bool epilogue, s
 	ld->cancelled = true;
 	ld->branch = branch;
 	rc = lead_serve(ld, e);
-	return rc == 0 ? finish(ld, p, epilogue, e) : rc;
+	return rc == 0 ? finish(ld, p, NULL, epilogue, e) : rc;
 }
 
 static int

@@ -60,17 +60,20 @@ struct github_pull {
 struct github_review {
 	uint64_t id;
 	const char *state; /* APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED, PENDING */
-	const char *body, *oid, *submitted_at, *url;
+	const char *body, *oid, *submitted_at, *url, *association;
 	struct github_user author;
 };
 
 /* A comment on a line of a pull request's changes. */
 struct github_review_comment {
 	uint64_t id, review, reply_to; /* 0: none */
-	const char *path, *body, *oid, *url, *created_at;
+	const char *path, *body, *oid, *url, *created_at, *association;
 	uint64_t line; /* 0: outdated, or on the whole file */
 	struct github_user author;
 };
+
+/* Does GitHub call the author of something owner, member or collaborator here (author_association)? */
+bool github_is_insider(const char *association);
 
 struct github_repository {
 	json_t *json;

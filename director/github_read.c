@@ -109,6 +109,7 @@ github_read_review(const json_t *j, struct github_review *r)
 	r->body = text(j, "body");
 	r->oid = text(j, "commit_id");
 	r->submitted_at = text(j, "submitted_at");
+	r->association = text(j, "author_association");
 	r->url = text(j, "html_url");
 	github_read_user(json_object_get(j, "user"), &r->author);
 	return r->id > 0 && r->state[0] != '\0';
@@ -127,8 +128,20 @@ github_read_review_comment(const json_t *j, struct github_review_comment *c)
 	c->url = text(j, "html_url");
 	c->created_at = text(j, "created_at");
 	c->line = number(j, "line");
+	c->association = text(j, "author_association");
 	github_read_user(json_object_get(j, "user"), &c->author);
 	return c->id > 0;
+}
+
+bool
+github_is_insider(const char *association)
+{
+	static const char *const words[] = {"OWNER", "MEMBER", "COLLABORATOR"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(association, words[i]) == 0)
+			return true;
+	return false;
 }
 
 bool

@@ -10,17 +10,6 @@
 
 #define OUR_MARK "<!-- orch:"
 
-static bool
-belongs_here(const char *association)
-{
-	static const char *const words[] = {"OWNER", "MEMBER", "COLLABORATOR"};
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(association, words[i]) == 0)
-			return true;
-	return false;
-}
-
 bool
 issue_text_says_something(const char *body)
 {
@@ -54,7 +43,8 @@ issue_text_add(struct issue_text *t, const struct github_comment *c)
 
 	if (c->author.bot || strstr(c->body, OUR_MARK) != NULL || !issue_text_says_something(c->body))
 		return;
-	if (t->known_only && !belongs_here(c->association) && strcasecmp(c->author.login, t->author) != 0) {
+	if (t->known_only && !github_is_insider(c->association) &&
+	    strcasecmp(c->author.login, t->author) != 0) {
 		t->left_out++;
 		return;
 	}

@@ -36,6 +36,7 @@ struct publish {
 	char *problem;     /* the last thing that did not work; NULL: all is well */
 	char *undelivered; /* why there is no branch or pull request; NULL: there is, or it was not tried */
 	bool refused;      /* the problem is none that goes by itself: it is shown */
+	char *handed;      /* the head that was delivered; NULL: none was */
 };
 
 static int64_t
@@ -54,6 +55,14 @@ publish_issue(const char *run)
 		return 0;
 	n = strtoull(run, &end, 10);
 	return *end == '\0' || *end == '-' ? n : 0;
+}
+
+uint64_t
+publish_pull_number(const char *url)
+{
+	const char *slash = url == NULL ? NULL : strrchr(url, '/');
+
+	return slash == NULL ? 0 : strtoull(slash + 1, NULL, 10);
 }
 
 int64_t
@@ -279,7 +288,7 @@ foresee_end(struct publish *p, const struct view_run *r, const struct publish_en
 
 	m.run_info.state = publish_verdict(r->info, end);
 	m.run_info.reason = cut;
-	m.run_info.question = NULL;
+	m.run_info.question = end->question;
 	m.run_info.ended_at = (uint64_t)clock_wall_ms();
 	foresee(p, &m);
 	free(reason);
@@ -293,6 +302,9 @@ hand_over(struct publish *p, const char *head)
 	struct err e = {""};
 	int rc;
 
+	if (p->handed != NULL && strcmp(p->handed, head) == 0)
+		return;
+
 	link_doing(p->role->link, "pushing the work branch");
 	delivery_clear(&p->delivery);
 	xreplace(&p->undelivered, NULL);
@@ -301,8 +313,58 @@ hand_over(struct publish *p, const char *head)
 		tell_problem(p, &e);
 		xreplace(&p->undelivered, e.msg);
 	}
+	if (rc == 0)
+		xreplace(&p->handed, head);
 	if (p->delivery.pull_url != NULL)
 		link_event(p->role->link, "pull", "%s", p->delivery.pull_url);
+}
+
+bool
+publish_hand_over(struct publish *p, const struct publish_end *end)
+{
+	const struct view_run *r;
+
+	if (p == NULL || end->head == NULL)
+		return false;
+	loop_set_idle(&p->role->loop, 0, NULL, NULL);
+	r = ask_orchd(p);
+	if (r == NULL)
+		return false;
+	foresee_end(p, r, end);
+	github_set_patience(p->gh, in_ms(p, END_PATIENCE_MS));
+	hand_over(p, end->head);
+	return p->handed != NULL && strcmp(p->handed, end->head) == 0;
+}
+
+void
+publish_resume(struct publish *p)
+{
+	if (p != NULL)
+		loop_set_idle(&p->role->loop, PUBLISH_TICK_MS, on_idle, p);
+}
+
+struct github *
+publish_github(struct publish *p)
+{
+	return p->gh;
+}
+
+const struct view_run *
+publish_view(struct publish *p)
+{
+	return ask_orchd(p);
+}
+
+uint64_t
+publish_pull(const struct publish *p)
+{
+	return publish_pull_number(p->delivery.pull_url);
+}
+
+void
+publish_problem(struct publish *p, const struct err *e)
+{
+	tell_problem(p, e);
 }
 
 const char *
@@ -425,6 +487,7 @@ publish_close(struct publish *p)
 	view_clear(&p->view);
 	free(p->written);
 	free(p->job_url);
+	free(p->handed);
 	free(p->problem);
 	free(p->undelivered);
 	free(p);

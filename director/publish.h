@@ -23,9 +23,10 @@ void publish_close(struct publish *p);
 /* How a run ends, as its director sees it. */
 struct publish_end {
 	bool cancelled, failed;
-	bool epilogue;      /* why is known to orchd already, and reason comes behind it */
-	const char *reason; /* NULL: none */
-	const char *head;   /* of the work branch, when something was merged: it is pushed; NULL */
+	bool epilogue;        /* why is known to orchd already, and reason comes behind it */
+	const char *reason;   /* NULL: none */
+	const char *head;     /* of the work branch, when something was merged: it is pushed; NULL */
+	const char *question; /* what a person must see to; NULL */
 };
 
 /*
@@ -41,6 +42,23 @@ void publish_question(struct publish *p, const char *question);
  * it now, if that takes no more than a few seconds. */
 void publish_leave(struct publish *p);
 
+/*
+ * Pushes the work and opens its pull request, ahead of publish_last, which then does not do it again for the
+ * same head. From here on nothing is told of itself any more, until publish_resume. False: it is not on
+ * GitHub.
+ */
+bool publish_hand_over(struct publish *p, const struct publish_end *end);
+/* The run goes on after all. */
+void publish_resume(struct publish *p);
+/* What the director talks to GitHub with itself, between these two. */
+struct github *publish_github(struct publish *p);
+/* The run as orchd tells it now, borrowed until the next call; NULL: orchd does not answer. */
+const struct view_run *publish_view(struct publish *p);
+/* The number of the pull request that was handed over; 0: there is none. */
+uint64_t publish_pull(const struct publish *p);
+/* What did not work on GitHub. */
+void publish_problem(struct publish *p, const struct err *e);
+
 /* The state that orchd will give the run. Pure. */
 const char *publish_verdict(const struct msg_run_info *r, const struct publish_end *end);
 
@@ -53,5 +71,8 @@ int64_t publish_next(int64_t now_ms, unsigned writes, unsigned failures);
 
 /* The issue that a run id speaks of: 25 of "25" and "25-2"; 0 of "m1". Pure. */
 uint64_t publish_issue(const char *run);
+
+/* The number at the end of a pull request's page; 0: there is none. Pure. */
+uint64_t publish_pull_number(const char *url);
 
 #endif

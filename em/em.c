@@ -126,6 +126,8 @@ finish(struct lead *ld, struct err *e)
 		return rc;
 	em_rework_key(key, r->assign->attempt);
 	failure = em_failure(&r->team, r->assign->rework > 0 ? key : NULL);
+	if (failure == NULL && r->assign->reviewed && strcmp(head, ld->base) == 0)
+		failure = xstrdup("nothing came of the review");
 	if (failure == NULL)
 		rc = submit(ld, head, &st, e);
 	else

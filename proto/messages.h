@@ -35,6 +35,7 @@
 #define GOAL_MAX (256 * 1024)  /* bytes of an issue, a goal */
 #define EVIDENCE_MAX (64 * 1024)
 #define ANSWER_MAX 16384 /* what a person answers a run that asks */
+#define REVIEW_MAX (256 * 1024) /* what a round of reviews is about */
 #define TEXT_MAX 4096          /* a reason, a summary */
 #define NAME_MAX_BYTES 128     /* task ids, run ids, plan ids, states */
 #define REF_MAX 512
@@ -74,6 +75,7 @@ enum proto_who {
 	M(11, CHILD, child, WHO_ORCHD, WHO_LEAD)                                                   \
 	M(12, STOP, stop, WHO_ORCHD, WHO_ROLE | WHO_GATEWAY)                                       \
 	M(13, SECRETS, secrets, WHO_ORCHD, WHO_ROLE)                                               \
+	M(14, ROUND, round, WHO_ORCHD, WHO_DIRECTOR)                                               \
 	/* A role reports. All are requests answered by ACK once durable, except PROGRESS. */      \
 	M(20, PLAN, plan, WHO_LEAD, WHO_ORCHD)                                                     \
 	M(21, TASK_ADD, task_add, WHO_LEAD, WHO_ORCHD)                                             \
@@ -89,6 +91,7 @@ enum proto_who {
 	M(31, PROGRESS, progress, WHO_ROLE, WHO_ORCHD)                                             \
 	M(32, RUN_STATE, run_state, WHO_DIRECTOR, WHO_ORCHD)                                       \
 	M(33, ASK, ask, WHO_DIRECTOR, WHO_ORCHD)                                                   \
+	M(34, REVIEW, review, WHO_DIRECTOR, WHO_ORCHD)                                             \
 	/* A client asks. */                                                                       \
 	M(40, RUN_SUBMIT, run_submit, WHO_CTL, WHO_ORCHD)                                          \
 	M(41, RUN_ACCEPTED, run_accepted, WHO_ORCHD, WHO_CTL)                                      \
@@ -137,7 +140,9 @@ enum proto_who {
 	/* A person answers what a run asks, or wants to see its plan. */                          \
 	M(90, ANSWER, answer, WHO_CTL, WHO_ORCHD)                                                  \
 	M(91, PLAN_GET, plan_get, WHO_CTL, WHO_ORCHD)                                              \
-	M(92, PLAN_INFO, plan_info, WHO_ORCHD, WHO_CTL)
+	M(92, PLAN_INFO, plan_info, WHO_ORCHD, WHO_CTL)                                            \
+	/* What people say of a run's pull request is to be done. */                               \
+	M(93, ADDRESS, address, WHO_CTL, WHO_ORCHD)
 
 /* F(kind, name, REQ or OPT, max bytes of str and blob). An absent OPT is 0, false or NULL. */
 
@@ -200,7 +205,12 @@ enum proto_who {
 	F(u64, past_tokens_out, OPT, 0)                                                            \
 	F(str, checkout, OPT, 4096) /* the user's, with the files to copy; NULL: there is none */  \
 	F(bool, approve, OPT, 0) /* director: ASK for a yes to the plan before anything is done */ \
-	F(bool, plan_only, OPT, 0) /* director: store the plan and FINISH */
+	F(bool, plan_only, OPT, 0) /* director: store the plan and FINISH */ \
+	F(bool, reviewed, OPT, 0)  /* it was integrated before, and is done again for a review */  \
+	F(u64, review_round, OPT, 0) /* director: rounds that began */                             \
+	F(u64, review_max, OPT, 0)   /* director: rounds that there may be */                      \
+	F(u64, review_pull, OPT, 0)  /* director: the pull request, when a person named it */      \
+	F(bool, review_trust, OPT, 0) /* director: everybody's words count */
 
 /*
  * After ASSIGN, and again when they change. name: which configuration; env_json: its variables, an array of
@@ -209,6 +219,9 @@ enum proto_who {
 #define MSG_SECRETS_FIELDS(F)                                                                      \
 	F(str, name, REQ, NAME_MAX_BYTES)                                                          \
 	F(secret, env_json, REQ, 2 * KEYS_MAX)
+
+/* Behind ASSIGN: the round of reviews that is not answered yet, as REVIEW began it. */
+#define MSG_ROUND_FIELDS(F) F(str, review_json, REQ, REVIEW_MAX)
 
 /* One child task of the task this role serves. owns_json, key: as planned. */
 #define MSG_CHILD_FIELDS(F)                                                                        \
@@ -316,6 +329,10 @@ enum proto_who {
 	F(str, task, REQ, NAME_MAX_BYTES)                                                          \
 	F(str, reason, REQ, TEXT_MAX)
 
+/*
+ * An ACK with a text means that it has not: somebody asked for the reviews in the meantime, and they are to be
+ * looked at before the next FINISH.
+ */
 /* The run has ended; orchd computes the verdict from the tasks, the director tells the result. */
 #define MSG_FINISH_FIELDS(F)                                                                       \
 	F(str, head, OPT, 64)                                                                      \
@@ -324,7 +341,18 @@ enum proto_who {
 	F(u64, deletions, OPT, 0)                                                                  \
 	F(str, reason, OPT, TEXT_MAX)                                                              \
 	F(bool, failed, OPT, 0) /* nothing usable came of it, whatever the tasks say */            \
-	F(str, pull_url, OPT, TEXT_MAX)
+	F(str, pull_url, OPT, TEXT_MAX)                                                            \
+	F(str, question, OPT, TEXT_MAX) /* what a person must see to, though the run has ended */
+
+/*
+ * A round of reviews begins: review_json is {"tasks": [{"task": id, "text": what is asked of it}], ...}, of
+ * which orchd reads the tasks: each is integrated and goes back to work. It keeps all of it, and gives it back
+ * in ROUND, until the round is over (done). Repeating a round that began changes nothing.
+ */
+#define MSG_REVIEW_FIELDS(F)                                                                       \
+	F(u64, round, REQ, 0)                                                                      \
+	F(str, review_json, OPT, REVIEW_MAX)                                                       \
+	F(bool, done, OPT, 0)
 
 /*
  * For the history. kind: a short word such as "commit", "gate", "retry". saved: the ref that holds work of
@@ -474,6 +502,8 @@ enum proto_who {
 	F(u64, tokens_in, OPT, 0)                                                                  \
 	F(u64, tokens_out, OPT, 0)                                                                 \
 	F(str, saved, OPT, REF_MAX) /* ref with work that no branch holds */                       \
+	F(u64, review_round, OPT, 0) /* the last round of reviews that it was done again for */    \
+	F(str, said, OPT, TEXT_MAX)  /* what its agent said then */                                \
 	F(str, log, OPT, 4096) /* file with this task's stderr */
 
 /*
@@ -523,6 +553,17 @@ enum proto_who {
 #define MSG_ANSWER_FIELDS(F)                                                                       \
 	F(str, run, OPT, NAME_MAX_BYTES)                                                           \
 	F(str, text, REQ, ANSWER_MAX)
+/*
+ * The reviews of a run's pull request are to be looked at, now when the run has ended, else before it ends.
+ * rounds: how many there may be in all; 0: as the run's options say. trust: of everybody, and of the token's
+ * own user. KEYS and TOKEN with pending may have come before.
+ */
+#define MSG_ADDRESS_FIELDS(F)                                                                      \
+	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
+	F(u64, pull, REQ, 0)                                                                       \
+	F(u64, rounds, OPT, 0)                                                                     \
+	F(bool, trust, OPT, 0)                                                                     \
+	F(bool, keyed, OPT, 0)
 /* Answer: PLAN_INFO, END. */
 #define MSG_PLAN_GET_FIELDS(F) F(str, run, OPT, NAME_MAX_BYTES)
 #define MSG_PLAN_INFO_FIELDS(F)                                                                    \

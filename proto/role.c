@@ -165,6 +165,8 @@ on_msg(void *arg, const struct msg *m)
 		view_put(r->view, m, NULL);
 	} else if (m->id == MSG_ROLE_TOKEN) {
 		take_token(r, &m->role_token);
+	} else if (m->id == MSG_ROUND) {
+		xreplace(&r->review, m->round.review_json);
 	} else if (m->id == MSG_CEILING) {
 		const struct ptree_over over = {.what = PTREE_OVER_TOTAL,
 		    .ceiling = m->ceiling.ceiling_mb << 20,
@@ -304,6 +306,7 @@ close_role(struct role *r)
 	configs_wipe_free(r->token);
 	free(r->keys_name);
 	configs_wipe_strv(r->env);
+	free(r->review);
 	team_clear(&r->team);
 	git_clear(&r->git);
 	conf_clear(&r->conf);

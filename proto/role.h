@@ -64,6 +64,7 @@ struct role {
 	int port_lock;                   /* held while the ports are ours; -1: none */
 	uint64_t port_base;              /* 0: none */
 	struct team team;
+	char *review;      /* a director's: the round of reviews that is not answered, as JSON; NULL: none */
 	struct view *view; /* what an answer to STATUS is put into; NULL: nobody asks */
 	bool keyed;        /* SECRETS came */
 	unsigned keyings;  /* how often */

@@ -2,11 +2,15 @@
 #include "proto/role.h"
 
 #include "common/alloc.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PARENT_MS 10000
+#define PARENT_LOOK_MS 50
 
 int
 role_branch_tip(struct role *r, const char *branch, char oid[GIT_OID_HEX], struct err *e)
@@ -35,6 +39,25 @@ refuse_branch(struct role *r, struct err *e)
 	return rc < 0 ? rc : ROLE_OVER;
 }
 
+/* Where a task and those above it are taken up again, its parent may be just about to make its own branch. */
+static int
+await_parent(struct role *r, char oid[GIT_OID_HEX], struct err *e)
+{
+	int64_t deadline = clock_now_ms() + PARENT_MS;
+	bool never = false;
+	int rc;
+
+	while ((rc = role_branch_tip(r, r->assign->parent_branch, oid, e)) == -ENOENT) {
+		if (clock_now_ms() > deadline)
+			return err_set(
+			    e, rc, "the branch of its parent, %s, is gone", r->assign->parent_branch);
+		rc = loop_wait(&r->loop, &never, clock_now_ms() + PARENT_LOOK_MS);
+		if (rc < 0 && rc != -ETIMEDOUT)
+			return rc;
+	}
+	return rc;
+}
+
 /*
  * The base is noted before the branch exists: whoever finds a branch and a base continues, and one that finds
  * a base alone (the branch was not made, or went when the task had ended) starts from the parent's tip of
@@ -45,10 +68,8 @@ make_branch(struct role *r, char base[GIT_OID_HEX], struct err *e)
 {
 	const struct msg_assign *a = r->assign;
 	struct msg_note note = {.base = base};
-	int rc = role_branch_tip(r, a->parent_branch, base, e);
+	int rc = await_parent(r, base, e);
 
-	if (rc == -ENOENT)
-		return err_set(e, rc, "the branch of its parent, %s, is gone", a->parent_branch);
 	if (rc == 0)
 		rc = role_note(r, &note, e);
 	if (rc == 0)

@@ -6,6 +6,7 @@
 #include "common/sibling.h"
 #include "supervisor/ask.h"
 #include "supervisor/info.h"
+#include "supervisor/review.h"
 #include "supervisor/token.h"
 
 #include <errno.h>
@@ -254,6 +255,30 @@ on_retry(struct client *c, const struct msg *m, struct err *e)
 }
 
 static int
+on_address(struct client *c, const struct msg *m, struct err *e)
+{
+	struct run *loaded = NULL;
+	struct task *t;
+	const char *done;
+	int rc = find_task(c->d, m->address.run, &t, &loaded, e);
+
+	if (rc == 0)
+		rc = review_ask(c->d, t->run, &m->address, &done, e);
+	if (rc < 0) {
+		run_free(loaded);
+		return rc;
+	}
+	if (loaded != NULL)
+		TAILQ_INSERT_TAIL(&c->d->runs, loaded, entry);
+	if (c->keys.count > 0 && (m->address.keyed || run_lacks_keys(t->run)))
+		secrets_give(c->d, t->run, &c->keys);
+	if (c->token != NULL)
+		token_give(c->d, t->run, c->token);
+	peer_ack(c->peer, m->request, done);
+	return 0;
+}
+
+static int
 on_resume(struct client *c, const struct msg *m, struct err *e)
 {
 	struct run *r;
@@ -433,6 +458,7 @@ static const struct {
     {MSG_PROBE, on_probe},
     {MSG_ANSWER, on_answer},
     {MSG_PLAN_GET, on_plan_get},
+    {MSG_ADDRESS, on_address},
 };
 
 void

@@ -117,6 +117,10 @@ void effect_epilogue(struct daemon *d, struct run *r, const char *reason);
 void effect_epilogue_over(struct daemon *d, struct run *r);
 int64_t effect_epilogue_ends(const struct run *r); /* clock_now_ms time, -1 */
 int effect_retry(struct daemon *d, struct task *t, struct err *e);
+/* Everything above t is open again, so that t's work has somewhere to go. */
+void effect_reopen_above(struct daemon *d, struct task *t);
+/* A run that has ended is queued again, as it is. */
+void effect_reopen_run(struct daemon *d, struct run *r, const char *reason);
 /* Doomed and woken tasks, queued runs: until nothing changes. */
 void effect_settle(struct daemon *d);
 

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "supervisor/review.h"
 #include "supervisor/roster.h"
 
 #include <errno.h>
@@ -116,7 +117,7 @@ has_last_words(const struct task *t)
 int
 effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *reason)
 {
-	enum task_state from = task_state(t), to;
+	enum task_state from = task_state(t), to, then;
 
 	switch (task_step(from, ev, is_over_limit(t, ev), &to)) {
 	case STEP_BUG:
@@ -137,19 +138,24 @@ effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *re
 		spawn_step(d, t, UNIT_EV_RELEASE, -1);
 		return 0;
 	}
+	then = to;
+	if ((to == TASK_FAILED || to == TASK_CANCELLED) && review_falls_back(t)) {
+		to = TASK_INTEGRATED;
+		review_fall_back(t);
+	}
 	t->state = to;
 	enter_state(t, to, ev);
 	/* A reason is why it is in the state it is in: it goes with the next one. */
-	xreplace(&t->reason, to == TASK_RUNNING || to == TASK_INTEGRATED ? NULL : reason);
+	xreplace(&t->reason, to == TASK_RUNNING || then == TASK_INTEGRATED ? NULL : reason);
 	store_add_event(d->store, t->run->id, t->id, "state", task_state_name(to), reason);
 	effect_mark_task(d, t);
 	if (to == TASK_RUNNING)
 		return 0;
 	xreplace(&t->doing, NULL);
 	gw_end_token(d, t);
-	settle_unit(d, t, to);
-	if (to == TASK_FAILED || to == TASK_CANCELLED)
-		end_children(d, t, to == TASK_FAILED ? "the task above it failed" : reason);
+	settle_unit(d, t, then);
+	if (then == TASK_FAILED || then == TASK_CANCELLED)
+		end_children(d, t, then == TASK_FAILED ? "the task above it failed" : reason);
 	if (t->level == 0 && to == TASK_FAILED)
 		effect_end_run(d, t->run, RUN_FAILED, reason);
 	return 0;
@@ -277,13 +283,33 @@ keep_epilogue(struct daemon *d, struct run *r)
 		effect_epilogue_over(d, r);
 }
 
-/* Everything above t is open again, so that t's work has somewhere to go. */
-static void
-reopen_above(struct daemon *d, struct task *t)
+void
+effect_reopen_above(struct daemon *d, struct task *t)
 {
 	for (t = t->parent; t != NULL; t = t->parent)
 		if (task_state(t) != TASK_RUNNING && task_state(t) != TASK_QUEUED)
 			effect_task(d, t, TASK_EV_REOPEN, "a task of it is done again");
+}
+
+void
+effect_reopen_run(struct daemon *d, struct run *r, const char *reason)
+{
+	if (!run_state_ended(run_state(r)))
+		return;
+	/* What it may take is counted while it is at work. */
+	if (r->ended_at > 0 && clock_wall_ms() > r->ended_at)
+		r->asked_ms += clock_wall_ms() - r->ended_at;
+	r->ended_at = 0;
+	r->cancelled = r->stopped = r->epilogue = false;
+	r->epilogue_began = 0;
+	r->epilogue_kills = 0;
+	xreplace(&r->reason, NULL);
+	xreplace(&r->question, NULL);
+	r->director->state = TASK_QUEUED;
+	r->director->ended_at = 0;
+	effect_mark_task(d, r->director);
+	effect_run_state(d, r, RUN_QUEUED, reason);
+	xreplace(&r->reason, NULL); /* it is why it goes on, and not why it ends as it will */
 }
 
 int
@@ -300,7 +326,7 @@ effect_retry(struct daemon *d, struct task *t, struct err *e)
 			    (task_state(o) == TASK_FAILED || task_state(o) == TASK_CANCELLED)) {
 				any = true;
 				effect_task(d, o, TASK_EV_RETRY, "asked for by orchctl retry");
-				reopen_above(d, o);
+				effect_reopen_above(d, o);
 			}
 		if (!any && task_state(t) != TASK_FAILED && task_state(t) != TASK_CANCELLED)
 			return err_set(
@@ -310,22 +336,12 @@ effect_retry(struct daemon *d, struct task *t, struct err *e)
 		    task_state_name(task_state(t)));
 	} else {
 		effect_task(d, t, TASK_EV_RETRY, "asked for by orchctl retry");
-		reopen_above(d, t);
+		effect_reopen_above(d, t);
 	}
 	TAILQ_FOREACH (o, &r->tasks, entry)
 		if (o->doomed && task_state(o) == TASK_FAILED)
 			effect_task(d, o, TASK_EV_RETRY, "what it needs is done again");
-	if (run_state_ended(run_state(r))) {
-		r->ended_at = 0;
-		r->cancelled = r->stopped = r->epilogue = false;
-		r->epilogue_began = 0;
-		r->epilogue_kills = 0;
-		xreplace(&r->reason, NULL);
-		r->director->state = TASK_QUEUED;
-		r->director->ended_at = 0;
-		effect_mark_task(d, r->director);
-		effect_run_state(d, r, RUN_QUEUED, "asked for by orchctl retry");
-	}
+	effect_reopen_run(d, r, "asked for by orchctl retry");
 	return 0;
 }
 

@@ -203,6 +203,8 @@ info_task(struct info *i, const struct daemon *d, const struct task *t, struct m
 	    .tokens_in = use.tokens_in,
 	    .tokens_out = use.tokens_out,
 	    .saved = t->saved,
+	    .review_round = (uint64_t)t->review_round,
+	    .said = t->review_said,
 	    .log = i->path,
 	};
 }

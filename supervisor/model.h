@@ -52,7 +52,13 @@ struct peer;
 	C(num, approve)   /* its plan waits for a yes, or will */                                            \
 	C(num, plan_only) /* it ends when it has a plan */                                                   \
 	C(num, asked_at)  /* since when it waits for a person's answer; 0: it does not */                    \
-	C(num, asked_ms)  /* for how long it did before */
+	C(num, asked_ms)  /* for how long it did before, or had ended */                                     \
+	C(text, review)   /* the round of reviews that is not answered yet, in its director's words */       \
+	C(num, review_round) /* rounds that began */                                                         \
+	C(num, review_max)   /* rounds that there may be; 0: as its options say */                           \
+	C(num, review_pull)  /* the pull request, when a person named it */                                  \
+	C(num, review_trust) /* everybody's words count */                                                   \
+	C(num, review_asked) /* before it ends, the reviews are to be looked at */
 
 #define TASK_COLUMNS(C)                                                                                      \
 	C(text, id)                                                                                          \
@@ -104,7 +110,12 @@ struct peer;
 	C(num, gw_cost_uusd)                                                                                 \
 	C(num, gw_tokens_in)                                                                                 \
 	C(num, gw_tokens_out)                                                                                \
-	C(num, began_uusd) /* gw_cost_uusd when its present attempt began */
+	C(num, began_uusd) /* gw_cost_uusd when its present attempt began */                                 \
+	C(num, review_round) /* the last one that it was done again for; 0: none */                          \
+	C(text, review)      /* what was asked of it then */                                                 \
+	C(text, review_said) /* what its agent said to that */                                               \
+	C(text, kept_base)   /* what it had handed in before: it stands when the review's work fails */      \
+	C(text, kept_head)
 
 typedef char *column_text;
 typedef int64_t column_num;

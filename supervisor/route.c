@@ -13,6 +13,7 @@
 #include "proto/msg.h"
 #include "supervisor/ask.h"
 #include "supervisor/info.h"
+#include "supervisor/review.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -210,6 +211,8 @@ on_submit(struct request *q)
 	t->files = (int64_t)m->files;
 	t->insertions = (int64_t)m->insertions;
 	t->deletions = (int64_t)m->deletions;
+	if (t->review_round > 0)
+		xreplace(&t->review_said, m->summary);
 	return feed(q, t, TASK_EV_SUBMIT, m->summary);
 }
 
@@ -233,7 +236,7 @@ on_rework(struct request *q)
 		return -EPERM;
 	if (task_state(t) != TASK_RUNNING && task_state(t) != TASK_SUBMITTED)
 		return feed(q, t, TASK_EV_REWORK, NULL);
-	xreplace(&t->evidence, m->evidence);
+	review_keep_evidence(t, m->evidence);
 	if (m->merge_from != NULL)
 		xreplace(&t->merge_from, m->merge_from);
 	return feed(q, t, TASK_EV_REWORK, m->reason);
@@ -288,6 +291,10 @@ on_finish(struct request *q)
 
 	if (run_state_ended(run_state(r)))
 		return 0;
+	if (review_goes_before_end(q->d, r)) {
+		q->ack_text = xstrdup("the reviews are to be looked at first");
+		return 0;
+	}
 	note_text(&r->head, m->head);
 	note_text(&r->pull_url, m->pull_url);
 	if (r->epilogue) {
@@ -308,6 +315,7 @@ on_finish(struct request *q)
 		xreplace(&r->reason, reason);
 	}
 	effect_end_run(q->d, r, verdict, reason == NULL ? m->reason : reason);
+	xreplace(&r->question, m->question);
 	free(reason);
 	return 0;
 }
@@ -388,6 +396,17 @@ on_ask(struct request *q)
 	    q->m->ask.approval ? "its plan waits for a yes" : "its question waits for an answer");
 }
 
+static int
+on_review(struct request *q)
+{
+	const struct msg_review *m = &q->m->review;
+
+	if (!m->done)
+		return review_begin(q->d, q->t->run, m->round, m->review_json, &q->err);
+	review_over(q->d, q->t->run, m->round);
+	return 0;
+}
+
 /* Who may send what is the schema's affair (proto/perms); what it does is here. */
 static const struct {
 	enum msg_id id;
@@ -409,6 +428,7 @@ static const struct {
     {MSG_STATUS, on_status},
     {MSG_HAS_TOKEN, on_has_token},
     {MSG_ASK, on_ask},
+    {MSG_REVIEW, on_review},
 };
 
 static void
@@ -552,10 +572,13 @@ route_assign(struct daemon *d, struct task *t)
 		.checkout = r->checkout,
 		.approve = r->approve != 0,
 		.plan_only = r->plan_only != 0,
+		.reviewed = review_falls_back(t),
 	    }};
 
 	while (judge != NULL && judge->gate == NULL)
 		judge = judge->parent;
+	if (t->level == 0)
+		review_assign(r, &m.assign);
 	if (judge != NULL) {
 		m.assign.gate = judge->gate;
 		m.assign.gate_own = judge == t;
@@ -565,6 +588,10 @@ route_assign(struct daemon *d, struct task *t)
 		secrets_send(t);
 	if (t->level == 0 && r->tokened)
 		token_send(t);
+	if (t->level == 0 && r->review != NULL) {
+		m = (struct msg){.id = MSG_ROUND, .round = {.review_json = r->review}};
+		send_to_role(t, &m);
+	}
 	if (t->level < 2) {
 		TAILQ_FOREACH (c, &r->tasks, entry) {
 			if (c->parent != t)

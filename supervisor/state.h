@@ -47,7 +47,7 @@ enum run_state {
 /*
  * What happens to a task: a process was started for it; its worker or EM handed it in; its parent merged
  * it; it was sent back; its agent ended badly; it asked to wait; its time to wait is over; it cannot be done;
- * a person cancelled or repeats it; a child of it is to be done again.
+ * a person cancelled or repeats it; a child of it is to be done again; a review asks for more.
  */
 #define TASK_EVENTS(E)                                                                                       \
 	E(START, "start")                                                                                    \
@@ -60,7 +60,8 @@ enum run_state {
 	E(FAIL, "fail")                                                                                      \
 	E(CANCEL, "cancel")                                                                                  \
 	E(RETRY, "retry")                                                                                    \
-	E(REOPEN, "reopen")
+	E(REOPEN, "reopen")                                                                                  \
+	E(REVIEW, "review")
 
 enum task_event {
 #define E(NAME, name) TASK_EV_##NAME,

@@ -78,6 +78,18 @@ static const char *const migrations[] = {
     "ALTER TABLE run ADD COLUMN asked_ms INTEGER NOT NULL DEFAULT 0;",
     /* 13: what the present attempt of a task may spend */
     "ALTER TABLE task ADD COLUMN began_uusd INTEGER NOT NULL DEFAULT 0;",
+    /* 14: reviews of pull requests */
+    "ALTER TABLE run ADD COLUMN review TEXT;"
+    "ALTER TABLE run ADD COLUMN review_round INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN review_max INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN review_pull INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN review_trust INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN review_asked INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE task ADD COLUMN review_round INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE task ADD COLUMN review TEXT;"
+    "ALTER TABLE task ADD COLUMN review_said TEXT;"
+    "ALTER TABLE task ADD COLUMN kept_base TEXT;"
+    "ALTER TABLE task ADD COLUMN kept_head TEXT;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

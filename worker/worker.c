@@ -260,6 +260,18 @@ work(struct worker *w, struct err *e)
 	return rc == 0 ? commit(w, e) : rc;
 }
 
+/* A remark may be a question, or wrong: what the agent says to it is the answer, and the work stands. */
+static int
+leave_as_it_is(struct worker *w, struct err *e)
+{
+	char *reason = xasprintf("the agent changed nothing%s%s", w->summary == NULL ? "" : "; it says: ",
+	    w->summary == NULL ? "" : w->summary);
+	int rc = role_fail(w->role, w->role->assign->task, reason, e);
+
+	free(reason);
+	return rc < 0 ? rc : ROLE_OVER;
+}
+
 static int
 check(struct worker *w, struct err *e)
 {
@@ -277,7 +289,9 @@ check(struct worker *w, struct err *e)
 	f.changed = changes.paths;
 	f.outside = changes.outside;
 	f.marked = marked;
-	if (rc == 0 && !judge(&f, &j))
+	if (rc == 0 && w->role->assign->reviewed && changes.paths[0] == NULL)
+		rc = leave_as_it_is(w, e);
+	else if (rc == 0 && !judge(&f, &j))
 		rc = send_back(w, j.reason, j.evidence, e);
 	judgement_clear(&j);
 	git_changes_clear(&changes);

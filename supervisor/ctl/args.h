@@ -42,7 +42,9 @@
 	X(20, event, flag, "--event", 0, NULL,                                                               \
 	    "does what the GitHub event in GITHUB_EVENT_NAME and GITHUB_EVENT_PATH asks for")                \
 	X(21, trust, flag, "--trust", 0, NULL,                                                               \
-	    "also acts on the words of people who are no collaborators of the repository")
+	    "also acts on the words of people who are no collaborators of the repository")                   \
+	X(22, rounds, count, "--rounds", 0, "N",                                                             \
+	    "how many rounds of reviews the run may have in all (default: review_rounds, 3)")
 
 typedef bool args_kind_flag;
 typedef const char *args_kind_text;

@@ -120,6 +120,22 @@ do_command(struct ctl *c, const struct event *ev, enum event_command command)
 	return CTL_OK;
 }
 
+/* What is said of the pull request, whether or not it is this review that brings us here. */
+static int
+address(struct ctl *c, const struct event *ev)
+{
+	char pull[32];
+
+	if (ctl_never_ran(c)) {
+		ctl_say("%s, but no run is known here: nothing to do", ev->why);
+		return CTL_OK;
+	}
+	snprintf(pull, sizeof(pull), "%" PRIu64, ev->issue);
+	c->args.words[0] = pull;
+	c->args.word_count = 1;
+	return cmd_address(c);
+}
+
 static int
 start_run(struct ctl *c, const struct event *ev)
 {
@@ -179,12 +195,14 @@ cmd_run_event(struct ctl *c)
 		rc = ctl_never_ran(c) ? CTL_OK : cmd_clean(c);
 		break;
 	case EVENT_ADDRESS:
-		ctl_say("nothing to do: reviews are answered by people with /orch retry TASK");
+		rc = is_trusted(c, &ev) ? address(c, &ev) : CTL_OK;
 		break;
 	case EVENT_COMMAND:
 		if (!is_trusted(c, &ev))
 			break;
-		rc = ev.command == EVENT_CMD_RUN ? start_run(c, &ev) : do_command(c, &ev, ev.command);
+		rc = ev.command == EVENT_CMD_RUN       ? start_run(c, &ev)
+		     : ev.command == EVENT_CMD_ADDRESS ? address(c, &ev)
+						       : do_command(c, &ev, ev.command);
 		break;
 	}
 	event_clear(&ev);

@@ -18,6 +18,7 @@ int cmd_stop(struct ctl *c);
 int cmd_restart(struct ctl *c);
 int cmd_cancel(struct ctl *c);
 int cmd_retry(struct ctl *c);
+int cmd_address(struct ctl *c);
 int cmd_keys(struct ctl *c);
 int cmd_resume(struct ctl *c);
 int cmd_clean(struct ctl *c);

@@ -37,6 +37,11 @@ question(const struct ctl *c, const struct preflight_question *q)
 		json_object_set_new(j, "fetch", json_boolean(q->fetch));
 		json_object_set_new(j, "check_author", json_boolean(q->check_author));
 	}
+	if (q->pull != 0 && q->token != NULL) {
+		json_object_set_new(j, "pull", json_integer((json_int_t)q->pull));
+		json_object_set_new(j, "token", json_string(q->token));
+		json_object_set_new(j, "trust", json_boolean(q->trust));
+	}
 	text = json_text(j);
 	json_decref(j);
 	return text;
@@ -75,6 +80,8 @@ read_answer(struct preflight *p, const char *text, size_t size, struct err *e)
 		p->github = json_is_true(json_object_get(j, "github"));
 		p->title = xstrdup(json_str(j, "title"));
 		p->text = xstrdup(json_str(j, "text"));
+		p->head_branch = xstrdup(json_str(j, "head_branch"));
+		p->remarks = (uint64_t)json_integer_value(json_object_get(j, "remarks"));
 		p->base_branch = xstrdup(branch != NULL && branch[0] != '\0' ? branch : NULL);
 	}
 	free(list);
@@ -143,6 +150,7 @@ preflight_clear(struct preflight *p)
 	free(p->options);
 	free(p->title);
 	free(p->text);
+	free(p->head_branch);
 	strv_free(p->notes);
 	memset(p, 0, sizeof(*p));
 }

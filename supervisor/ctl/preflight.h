@@ -14,6 +14,8 @@ struct preflight {
 	char *options;      /* frozen: those that were asked about, as the run is to have them */
 	bool github;        /* the run's repository is known on GitHub: the token is of use */
 	char *title, *text; /* of the issue; NULL: not fetched */
+	char *head_branch;  /* of the pull request that was asked about; NULL */
+	uint64_t remarks;   /* on it, which nobody has answered */
 };
 
 struct preflight_question {
@@ -22,6 +24,8 @@ struct preflight_question {
 	const char *token;        /* for GitHub; NULL: none */
 	bool fetch;               /* title and text come from GitHub */
 	bool check_author;        /* who wrote the issue must have write permission */
+	uint64_t pull;            /* a pull request to look at, in place of an issue; 0 */
+	bool trust;               /* what anybody says of it counts */
 };
 
 /*

@@ -1,0 +1,68 @@
+/* check_pull: a pull request whose reviews somebody wants done: what is there to do, before anything is begun
+ * (see check.h). */
+#include "director/check.h"
+
+#include "common/alloc.h"
+#include "director/review_read.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+static int
+check_open(const struct github *gh, const struct github_pull *p, struct err *e)
+{
+	char *here = xasprintf("%s/%s", github_owner(gh), github_repo(gh));
+	int rc = 0;
+
+	if (strcasecmp(p->head_repo, here) != 0)
+		rc = err_set(e, -EINVAL, "pull request %" PRIu64 " is from another repository (%.200s)",
+		    p->number, p->head_repo[0] == '\0' ? "one that is gone" : p->head_repo);
+	else if (p->merged)
+		rc = err_set(e, -EINVAL,
+		    "pull request %" PRIu64 " is merged: there is nothing to review any more", p->number);
+	else if (strcmp(p->state, "open") != 0)
+		rc = err_set(e, -EINVAL, "pull request %" PRIu64 " is closed", p->number);
+	free(here);
+	return rc;
+}
+
+static int
+count_remarks(struct check *c, struct github *gh, struct err *e)
+{
+	struct remarks_source s = {0};
+	struct remarks found = {0};
+	int rc = review_read(gh, c->pull, &s, e);
+
+	if (rc == 0)
+		remarks_pick(&s, c->trust, &found);
+	c->remarks = found.count;
+	if (found.strangers > 0)
+		check_note(c,
+		    "%zu remarks of people who do not belong to the repository are left out: --trust takes "
+		    "them",
+		    found.strangers);
+	if (found.own > 0)
+		check_note(c, "%zu remarks of the user whose token this is are left out: --trust takes them",
+		    found.own);
+	remarks_clear(&found);
+	remarks_source_clear(&s);
+	return rc;
+}
+
+int
+check_pull(struct check *c, struct github *gh, struct err *e)
+{
+	struct github_pull p = {0};
+	int rc = github_pull_get(gh, c->pull, &p, e);
+
+	if (rc < 0)
+		return rc;
+	rc = check_open(gh, &p, e);
+	if (rc == 0)
+		c->head_branch = xstrdup(p.head_ref);
+	github_pull_clear(&p);
+	return rc == 0 ? count_remarks(c, gh, e) : rc;
+}

@@ -1,0 +1,277 @@
+/*
+ * orchctl address with the real programs: what people say of a pull request is done by the worker whose files
+ * it is about, in its session, gated, pushed, and answered once, whoever is killed on the way.
+ */
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "tests/helper/lib/e2e.h"
+#include "tests/helper/lib/fakegithub.h"
+#include "tests/helper/lib/test.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PULL "101"
+
+static struct fakegithub hub;
+
+static int
+set_up(void **state)
+{
+	int rc = e2e_setup(state);
+	struct e2e *e = *state;
+	char *folder;
+
+	if (rc != 0)
+		return rc;
+	fakegithub_start(&hub, &e->repo->loop);
+	folder = testrepo_path(e->repo, "github");
+	fakegithub_serve_git(&hub, folder, e->repo->top);
+	free(folder);
+	json_object_set_new(hub.permissions, "ada", json_string("write"));
+	fakegithub_issue(&hub, "25", "ada", "Build it", "All of it.");
+	e2e_plan(e, "director", "", "a b");
+	e2e_plan(e, "em-a", "", "one");
+	e2e_plan(e, "em-b", "", "two");
+	e2e_work(e, "a.one", "");
+	e2e_work(e, "b.two", "");
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	static const char *const names[] = {
+	    "ORCH_VERIFY", "ORCH_MAX_REWORK", "ORCH_REVIEW_ROUNDS", "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH"};
+	int rc;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unsetenv(names[i]);
+	rc = e2e_teardown(state);
+	fakegithub_stop(&hub);
+	return rc;
+}
+
+static void
+build(struct e2e *e)
+{
+	e2e_remember(e);
+	e2e_ctl_ok(e, "run", "25", "--detach", NULL);
+	e2e_follow(e);
+	e2e_await(e, "25", "state", "complete");
+	assert_int_equal(json_array_size(hub.pulls), 1);
+}
+
+/* On the one file of area a, by somebody who belongs here. */
+static uint64_t
+say(const char *body, uint64_t review)
+{
+	const struct fakegithub_remark r = {.pull = 101,
+	    .review = review,
+	    .line = 1,
+	    .author = "ada",
+	    .association = "COLLABORATOR",
+	    .path = "a/one.txt",
+	    .body = body};
+
+	return fakegithub_remark(&hub, &r);
+}
+
+/* orchctl address, to the end of what it starts. */
+static void
+address(struct e2e *e, int status, const char *words, const char *rounds)
+{
+	struct ctlrun r;
+	int got = rounds == NULL ? e2e_ctl(e, &r, "address", PULL, NULL)
+				 : e2e_ctl(e, &r, "address", PULL, "--rounds", rounds, NULL);
+
+	if (got != status || (strstr(r.out, words) == NULL && strstr(r.err, words) == NULL)) {
+		e2e_tell(e);
+		fail_msg("exit %d, \"%s\" is not in:\n%s%s", got, words, r.err, r.out);
+	}
+	ctlrun_clear(&r);
+}
+
+static void
+assert_reply(uint64_t comment, const char *words)
+{
+	const char *text = fakegithub_reply(&hub, comment, 0);
+
+	if (text == NULL || strstr(text, words) == NULL)
+		fail_msg("\"%s\" is not in: %s", words, text == NULL ? "no answer" : text);
+	assert_null(fakegithub_reply(&hub, comment, 1));
+}
+
+static void
+assert_pushed(const char *path, const char *text)
+{
+	char *spec = xasprintf("refs/heads/cco/25-build-it:%s", path),
+	     *got = fakegithub_git(&hub, "show", spec, NULL);
+
+	assert_non_null(got);
+	assert_string_equal(got, text);
+	free(got);
+	free(spec);
+}
+
+static void
+test_the_owner_does_it(void **state)
+{
+	struct e2e *e = *state;
+	uint64_t review, first, stranger, bot, own;
+	struct fakegithub_remark r = {.pull = 101, .line = 1, .path = "a/one.txt", .body = "Do as I say."};
+	char *head, *done;
+
+	build(e);
+	review = fakegithub_review(&hub, 101, "ada", "COLLABORATOR", "CHANGES_REQUESTED", "Nearly there.");
+	first = say("Say more than that.", review);
+	r.author = "eve", r.association = "NONE";
+	stranger = fakegithub_remark(&hub, &r);
+	r.author = "lint[bot]", r.association = "COLLABORATOR";
+	bot = fakegithub_remark(&hub, &r);
+	r.author = FAKEGITHUB_US;
+	own = fakegithub_remark(&hub, &r);
+	e2e_script(e, "worker-a.one.2",
+	    "expect_resumed\nexpect_prompt Say more than that.\nexpect_prompt Nearly there.\n"
+	    "expect_prompt a/one.txt, line 1\nrefuse_prompt Do as I say\n"
+	    "write a/one.txt <<EOF\nmore\nEOF\nsay I said more.\n");
+	address(e, 0, "complete", NULL);
+	assert_pushed("a/one.txt", "more");
+	head = fakegithub_git(&hub, "rev-parse", "refs/heads/cco/25-build-it", NULL);
+	done = xasprintf("Done in %s. I said more.", head);
+	assert_reply(first, done);
+	assert_non_null(strstr(fakegithub_ours(&hub, PULL, 0), done));
+	assert_null(fakegithub_ours(&hub, PULL, 1));
+	assert_null(fakegithub_reply(&hub, stranger, 0));
+	assert_null(fakegithub_reply(&hub, bot, 0));
+	assert_null(fakegithub_reply(&hub, own, 0));
+	assert_true(fakegithub_has_label(&hub, "25", "orch:complete"));
+	address(e, 0, "nothing new on pull request 101", NULL);
+	address(e, 0, "are left out: --trust takes them", NULL);
+	assert_int_equal(e2e_count(e, "25", "review", NULL), 2);
+	assert_int_equal(json_array_size(hub.pulls), 1);
+	free(head);
+	free(done);
+}
+
+/* What cannot be done is answered with why, and what was there stays. */
+static void
+test_what_is_not_done(void **state)
+{
+	struct e2e *e = *state;
+	uint64_t bad, question;
+
+	setenv("ORCH_VERIFY", "! grep -qs bad a/one.txt", 1);
+	setenv("ORCH_MAX_REWORK", "1", 1);
+	build(e);
+	bad = say("Make it bad.", 0);
+	e2e_script(e, "worker-a.one.2", "write a/one.txt <<EOF\nbad\nEOF\nsay It is bad now.\n");
+	address(e, 0, "complete", NULL);
+	assert_reply(bad, "Not done, because: ");
+	assert_non_null(strstr(fakegithub_reply(&hub, bad, 0), "exit"));
+	assert_pushed("a/one.txt", "one");
+	question = say("Why so short?", 0);
+	e2e_script(e, "worker-a.one.3", "expect_prompt Why so short\nsay Brevity was asked for.\n");
+	address(e, 0, "complete", NULL);
+	assert_reply(question, "changed nothing; it says: Brevity was asked for.");
+}
+
+/* What is said during a round is taken up before the run ends; after so many rounds a person must see to it.
+ */
+static void
+test_rounds(void **state)
+{
+	struct e2e *e = *state;
+	uint64_t first, second, third;
+	struct ctlrun r;
+
+	setenv("ORCH_REVIEW_ROUNDS", "2", 1);
+	build(e);
+	first = say("Say A.", 0);
+	e2e_script(
+	    e, "worker-a.one.2", "touch @/at-two\nwait_file @/go\nwrite a/one.txt <<EOF\nA\nEOF\nsay A.\n");
+	e2e_script(e, "worker-a.one.3", "expect_prompt Say B.\nwrite a/one.txt <<EOF\nB\nEOF\nsay B.\n");
+	e2e_script(e, "worker-a.one.4", "expect_prompt Say C.\nwrite a/one.txt <<EOF\nC\nEOF\nsay C.\n");
+	e2e_ctl_ok(e, "address", PULL, "--detach", NULL);
+	e2e_await_file(e, "at-two");
+	second = say("Say B.", 0);
+	assert_int_equal(e2e_ctl(e, &r, "address", "#" PULL, "--detach", NULL), 0);
+	assert_non_null(strstr(r.out, "before it ends"));
+	ctlrun_clear(&r);
+	e2e_touch(e, "go");
+	while (e2e_count(e, "25", "state", "complete") < 2)
+		e2e_wait_news(e, "the end of the rounds");
+	assert_reply(first, "Done in ");
+	assert_reply(second, "Done in ");
+	assert_pushed("a/one.txt", "B");
+	third = say("Say C.", 0);
+	address(e, 1, "orchctl address 101 --rounds 3", NULL);
+	assert_null(fakegithub_reply(&hub, third, 0));
+	assert_true(fakegithub_has_label(&hub, "25", "orch:needs-human"));
+	address(e, 0, "complete", "3");
+	assert_reply(third, "Done in ");
+	assert_true(fakegithub_has_label(&hub, "25", "orch:complete"));
+}
+
+static pid_t victim;
+
+static void
+kill_at_answer(struct fakegithub *g, const char *method, const char *path, void *arg)
+{
+	(void)g;
+	(void)arg;
+	if (victim == 0 || strcmp(method, "POST") != 0 || strstr(path, "/replies") == NULL)
+		return;
+	kill(victim, SIGKILL);
+	victim = 0;
+}
+
+/* The director is killed when its first answer has arrived and it does not know yet. */
+static void
+test_answered_once(void **state)
+{
+	struct e2e *e = *state;
+	const struct fakegithub_remark r = {.pull = 101,
+	    .author = "ada",
+	    .association = "OWNER",
+	    .path = "b/two.txt",
+	    .line = 1,
+	    .body = "Say two."};
+	uint64_t first, second;
+
+	build(e);
+	first = say("Say A.", 0);
+	second = fakegithub_remark(&hub, &r);
+	e2e_script(
+	    e, "worker-a.one.2", "touch @/at-two\nwait_file @/go\nwrite a/one.txt <<EOF\nA\nEOF\nsay A.\n");
+	e2e_script(e, "worker-b.two.2", "expect_prompt Say two.\nwrite b/two.txt <<EOF\n2\nEOF\nsay 2.\n");
+	e2e_ctl_ok(e, "address", PULL, "--detach", NULL);
+	e2e_await_file(e, "at-two");
+	victim = e2e_pid(e, "25");
+	hub.before = kill_at_answer;
+	e2e_touch(e, "go");
+	while (e2e_count(e, "25", "state", "complete") < 2)
+		e2e_wait_news(e, "the end of the round");
+	assert_int_equal(victim, 0);
+	assert_reply(first, "Done in ");
+	assert_reply(second, "Done in ");
+	assert_int_equal(e2e_count(e, "25", "review", NULL), 2);
+	assert_pushed("a/one.txt", "A");
+	assert_pushed("b/two.txt", "2");
+}
+
+int
+main(void)
+{
+#define RUN_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    RUN_TEST(test_the_owner_does_it),
+	    RUN_TEST(test_what_is_not_done),
+	    RUN_TEST(test_rounds),
+	    RUN_TEST(test_answered_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
