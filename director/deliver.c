@@ -3,7 +3,7 @@
 
 #include "common/alloc.h"
 #include "director/comment.h"
-#include "director/push.h"
+#include "director/push_role.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,12 +12,10 @@
 #define PUSH_TIMEOUT_MS 600000
 
 static int
-push_work(struct role *r, const struct github_name *n, const char *branch, const char *head, struct err *e)
+push_work(struct role *r, const char *branch, const char *head, struct err *e)
 {
-	char *url = github_git_url(n, r->conf.github_api_url, r->conf.github_server_url);
-	char *dir = xasprintf("%s/push-%s", r->assign->state_dir, r->assign->run);
 	struct push p = {0};
-	int rc = push_open(&p, &r->git, dir, url, r->token, r->conf.github_ca, e);
+	int rc = push_open_role(&p, r, e);
 
 	if (rc == 0) {
 		enum push_outcome o;
@@ -27,8 +25,6 @@ push_work(struct role *r, const struct github_name *n, const char *branch, const
 		rc = o == PUSH_DONE ? 0 : o == PUSH_STOPPED ? -ECANCELED : -EREMOTEIO;
 	}
 	push_close(&p);
-	free(url);
-	free(dir);
 	return rc;
 }
 
@@ -95,7 +91,7 @@ deliver(struct role *r, struct github *gh, const struct view_run *run, uint64_t 
 	memset(d, 0, sizeof(*d));
 	if (run->info->branch == NULL)
 		return 0;
-	rc = push_work(r, &n, run->info->branch, head, e);
+	rc = push_work(r, run->info->branch, head, e);
 	if (rc < 0)
 		return rc;
 	d->branch_url = branch_page(r, &n, run->info->branch);

@@ -18,7 +18,8 @@
 
 #define LOOK_MS 2000 /* orchd is asked so often whether something has changed */
 #define TICK_PATIENCE_MS 2000
-#define END_PATIENCE_MS 100000 /* of the two minutes that an epilogue may last */
+#define END_PATIENCE_MS 300000 /* the first two of the limits that GitHub gives no time for, 60 and 120 s */
+#define EPILOGUE_PATIENCE_MS 90000 /* it may last two minutes in all */
 #define LEAVE_PATIENCE_MS 3000
 #define INSIST_MS 5000 /* before the second try to write what is last; doubles */
 
@@ -370,6 +371,7 @@ publish_problem(struct publish *p, const struct err *e)
 const char *
 publish_last(struct publish *p, const struct publish_end *end)
 {
+	int64_t patience_ms = end != NULL && !end->epilogue ? END_PATIENCE_MS : EPILOGUE_PATIENCE_MS;
 	const struct view_run *r;
 
 	if (p == NULL)
@@ -380,11 +382,11 @@ publish_last(struct publish *p, const struct publish_end *end)
 		return NULL;
 	if (end != NULL)
 		foresee_end(p, r, end);
-	github_set_patience(p->gh, in_ms(p, END_PATIENCE_MS));
+	github_set_patience(p->gh, in_ms(p, patience_ms));
 	if (end != NULL && end->head != NULL)
 		hand_over(p, end->head);
 	look_anew(p);
-	insist(p, view_run(&p->view, p->role->assign->run), END_PATIENCE_MS);
+	insist(p, view_run(&p->view, p->role->assign->run), patience_ms);
 	return p->delivery.pull_url;
 }
 

@@ -32,7 +32,7 @@ struct publish_end {
 /*
  * The last words, before orchd is told that the run has ended; end NULL: orchd knows it already. Whatever
  * others made of comment and labels in between is looked at anew, and put right. Takes as long as GitHub's
- * limits and troubles ask for, 100 s at most. p NULL: does nothing.
+ * limits and troubles ask for, five minutes at most (in an epilogue 90 s). p NULL: does nothing.
  * The URL of the pull request, NULL when there is none; borrowed from p.
  */
 const char *publish_last(struct publish *p, const struct publish_end *end);

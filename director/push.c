@@ -2,6 +2,7 @@
 #include "director/push.h"
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/cmd.h"
 #include "common/configs.h"
 #include "common/fd.h"
@@ -18,6 +19,8 @@
 #define TIMEOUT_MS (10 * 60 * 1000)
 #define SAID_MAX (64 * 1024)
 #define ARGS_MAX 24
+#define PUSH_TRIES 4
+#define PUSH_PATIENCE_MS 60000 /* a push that took so long is not tried again */
 
 /* git runs it by the shell, with the operation behind it; fd 3 is inherited from us. Empty first: no other
  * helper. */
@@ -185,6 +188,7 @@ push_open(struct push *p, struct git *git, const char *dir, const char *url, con
 	p->token = xstrdup(token);
 	p->ca_file = xstrdup(ca_file);
 	p->timeout_ms = TIMEOUT_MS;
+	p->pause_ms = PUSH_PAUSE_MS;
 	rc = fd_remove_tree(dir);
 	if (rc == 0)
 		rc = fd_mkdirs(dir, 0700);
@@ -267,8 +271,8 @@ push_with_lease(struct push *p, const char *branch, const char *oid, const char 
 	return o;
 }
 
-enum push_outcome
-push_branch(struct push *p, const char *branch, const char *oid, const char *ours, struct err *e)
+static enum push_outcome
+push_once(struct push *p, const char *branch, const char *oid, const char *ours, struct err *e)
 {
 	char tip[GIT_OID_HEX];
 	enum push_outcome o = push_remote_tip(p, branch, tip, e);
@@ -284,6 +288,34 @@ push_branch(struct push *p, const char *branch, const char *oid, const char *our
 		return PUSH_FOREIGN;
 	}
 	return push_with_lease(p, branch, oid, tip, e);
+}
+
+/* git repeats a push whose answer was lost, and is then refused by what it did itself. */
+static bool
+is_there(struct push *p, const char *branch, const char *oid)
+{
+	char tip[GIT_OID_HEX];
+
+	return push_remote_tip(p, branch, tip, NULL) == PUSH_DONE && strcmp(tip, oid) == 0;
+}
+
+/* A push whose answer was lost is seen in where the branch is, which is looked at first. */
+enum push_outcome
+push_branch(struct push *p, const char *branch, const char *oid, const char *ours, struct err *e)
+{
+	const bool never = false;
+	int64_t began = clock_now_ms();
+
+	for (unsigned i = 0;; i++) {
+		enum push_outcome o = push_once(p, branch, oid, ours, e);
+
+		if (o == PUSH_FOREIGN && is_there(p, branch, oid))
+			return PUSH_DONE;
+		if (o != PUSH_NETWORK || i + 1 == PUSH_TRIES || clock_now_ms() > began + PUSH_PATIENCE_MS)
+			return o;
+		if (loop_wait(p->loop, &never, clock_now_ms() + (p->pause_ms << i)) == -ECANCELED)
+			return PUSH_STOPPED;
+	}
 }
 
 enum push_outcome

@@ -30,12 +30,15 @@ enum push_outcome {
 	PUSH_BROKEN,    /* git itself failed */
 };
 
+#define PUSH_PAUSE_MS 2000
+
 struct push {
 	struct loop *loop;
 	struct git *git; /* of the user's repository; borrowed */
 	char *dir;       /* the bare repository; made anew by push_open, removed by push_close */
 	char *url, *ca_file, *token;
 	int64_t timeout_ms;
+	int64_t pause_ms; /* before a push is tried again that broke off; doubles */
 };
 
 /* dir: a path of ours that nothing is at, or an earlier bare repository of ours. token is copied. 0 or
@@ -50,7 +53,7 @@ enum push_outcome push_remote_tip(struct push *p, const char *branch, char oid[G
 /*
  * Makes the branch on GitHub be oid. It is made, or moved forward; with ours (a commit that we pushed there
  * before; NULL: none) it may also be moved from exactly that one. What somebody else pushed in the meantime
- * is PUSH_FOREIGN, also when that happens between our look and our push.
+ * is PUSH_FOREIGN, also when that happens between our look and our push. PUSH_NETWORK only after four tries.
  */
 enum push_outcome push_branch(
     struct push *p, const char *branch, const char *oid, const char *ours, struct err *e);

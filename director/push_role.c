@@ -19,6 +19,8 @@ push_open_role(struct push *p, struct role *r, struct err *e)
 	url = github_git_url(&n, r->conf.github_api_url, r->conf.github_server_url);
 	dir = xasprintf("%s/push-%s.git", r->assign->state_dir, r->assign->run);
 	rc = push_open(p, &r->git, dir, url, r->token, r->conf.github_ca, e);
+	if (rc == 0)
+		p->pause_ms = PUSH_PAUSE_MS * (int64_t)r->conf.github_second_ms / 1000;
 	free(url);
 	free(dir);
 	return rc;
