@@ -141,6 +141,8 @@
 	    1000000000000, "tokens that all agents of a run may use (0: no limit)")                          \
 	OPTION(u64, max_run_minutes, "--max-run-minutes", "ORCH_MAX_RUN_MINUTES", "max_run_minutes", 0, 0,   \
 	    525600, "minutes that a run may take (0: no limit)")                                             \
+	OPTION(u64, max_job_minutes, "--max-job-minutes", "ORCH_MAX_JOB_MINUTES", "max_job_minutes", 0, 0, 525600, \
+	    "minutes after which orchd run stops and pushes what it has (0: never; in GitHub Actions 345)")  \
 	OPTION(list, protected_paths, "--protected", "ORCH_PROTECTED", "protected",                          \
 	    "[\".github/**\",\".gitlab-ci.yml\",\".ci/**\",\"orchestrator.json\"]", 0, 0,                    \
 	    "paths that nobody may change unless the plan names the very file (default: CI's files)")        \

@@ -75,6 +75,7 @@ read_question(struct check *c, struct err *e)
 		c->issue = xstrdup(json_str(question, "issue"));
 		c->token = xstrdup(json_str(question, "token"));
 		c->fetch = json_is_true(json_object_get(question, "fetch"));
+		c->look_for_saved = json_is_true(json_object_get(question, "look_for_saved"));
 		c->check_author = json_is_true(json_object_get(question, "check_author"));
 		c->pull = (uint64_t)json_integer_value(json_object_get(question, "pull"));
 		c->trust = json_is_true(json_object_get(question, "trust"));
@@ -193,6 +194,8 @@ check_all(struct check *c, struct err *e)
 	if (rc == 0)
 		rc = check_github(c, e);
 	if (rc == 0)
+		check_saved(c);
+	if (rc == 0)
 		c->options = conf_freeze(&c->conf);
 	return rc;
 }
@@ -200,10 +203,11 @@ check_all(struct check *c, struct err *e)
 static void
 answer(const struct check *c)
 {
-	json_t *j = json_pack("{s:s, s:s, s:O, s:s, s:b, s:s*, s:s*, s:s*, s:I}", "base", c->base,
+	json_t *j = json_pack("{s:s, s:s, s:O, s:s, s:b, s:s*, s:s*, s:s*, s:I, s:s*}", "base", c->base,
 	    "base_branch", c->base_branch, "notes", c->notes, "options", c->options, "github",
 	    c->token != NULL && c->conf.repo_owner != NULL && c->conf.github_api_url != NULL, "title",
-	    c->title, "text", c->text, "head_branch", c->head_branch, "remarks", (json_int_t)c->remarks);
+	    c->title, "text", c->text, "head_branch", c->head_branch, "remarks", (json_int_t)c->remarks,
+	    "restore", c->restore);
 	char *text = json_text(j);
 
 	puts(text);
@@ -236,6 +240,7 @@ check_main(void)
 	free(c.title);
 	free(c.text);
 	free(c.head_branch);
+	free(c.restore);
 	free(c.top);
 	free(c.git_dir);
 	free(c.state);

@@ -25,6 +25,7 @@ struct check {
 	bool check_author; /* the issue's author must have write permission */
 	uint64_t pull;     /* the pull request whose reviews are to be looked at; 0: none */
 	bool trust;        /* everybody's */
+	bool look_for_saved; /* nothing ran here yet: another machine may have begun */
 	/* results */
 	char base[GIT_OID_HEX];
 	char *base_branch;  /* "" for a detached HEAD */
@@ -33,6 +34,7 @@ struct check {
 	char *title, *text; /* of the issue, where they were fetched */
 	char *head_branch;  /* of the pull request */
 	size_t remarks;     /* on it, that nobody has answered */
+	char *restore;      /* file with the rows of a run that another machine saved; NULL */
 };
 
 /* The program: question on stdin, answer on stdout. 0 or 2. */
@@ -52,6 +54,8 @@ int check_github(struct check *c, struct err *e);
 /* The pull request and what people say of it, in check_pull.c. */
 struct github;
 int check_pull(struct check *c, struct github *gh, struct err *e);
+/* What another machine saved of the issue's run: its refs, and restore. Whatever is wrong with it is a note. */
+void check_saved(struct check *c);
 /* Adds a sentence to the notes. */
 void check_note(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

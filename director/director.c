@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "director/publish.h"
 #include "director/rounds.h"
+#include "director/save.h"
 #include "proto/lead.h"
 
 #include <errno.h>
@@ -149,8 +150,13 @@ finish(struct lead *ld, struct publish *p, struct rounds *v, bool epilogue, stru
 
 		rc = v == NULL ? 0 : rounds_turn(v, p, &last, e);
 		last.question = v == NULL ? NULL : v->question;
-		if (rc == 0)
-			rc = tell_end(ld, head, publish_last(p, &last), &end, last.question, e);
+		if (rc == 0) {
+			const char *pull_url = publish_last(p, &last);
+
+			if (last.question == NULL)
+				save_drop(ld->role);
+			rc = tell_end(ld, head, pull_url, &end, last.question, e);
+		}
 		if (rc == GO_ON && v != NULL)
 			v->look = true;
 	}

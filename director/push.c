@@ -213,11 +213,21 @@ push_close(struct push *p)
 	memset(p, 0, sizeof(*p));
 }
 
-enum push_outcome
-push_remote_tip(struct push *p, const char *branch, char oid[GIT_OID_HEX], struct err *e)
+/* For people: a branch by its name. */
+static const char *
+ref_words(const char *ref, const char **kind)
 {
-	char *ref = xasprintf("refs/heads/%s", branch),
-	     *what = xasprintf("look at the branch %s on GitHub", branch);
+	bool branch = strncmp(ref, "refs/heads/", 11) == 0;
+
+	*kind = branch ? "the branch " : "";
+	return branch ? ref + 11 : ref;
+}
+
+enum push_outcome
+push_ref_tip(struct push *p, const char *ref, char oid[GIT_OID_HEX], struct err *e)
+{
+	const char *kind, *name = ref_words(ref, &kind);
+	char *what = xasprintf("look at %s%s on GitHub", kind, name);
 	struct cmd_result r = {0};
 	enum push_outcome o =
 	    run_remote(p, what, &r, e, (const char *const[]){"ls-remote", "--refs", p->url, ref, NULL});
@@ -236,8 +246,17 @@ push_remote_tip(struct push *p, const char *branch, char oid[GIT_OID_HEX], struc
 		}
 	}
 	cmd_result_clear(&r);
-	free(ref);
 	free(what);
+	return o;
+}
+
+enum push_outcome
+push_remote_tip(struct push *p, const char *branch, char oid[GIT_OID_HEX], struct err *e)
+{
+	char *ref = xasprintf("refs/heads/%s", branch);
+	enum push_outcome o = push_ref_tip(p, ref, oid, e);
+
+	free(ref);
 	return o;
 }
 
@@ -252,13 +271,13 @@ holds(struct push *p, const char *tip, const char *oid)
 	return rc == 0 && git_is_ancestor(p->git, tip, oid, NULL) == 1;
 }
 
-/* lease: what the branch must be at; "": not there. oid "": deletes. */
-static enum push_outcome
-push_with_lease(struct push *p, const char *branch, const char *oid, const char *lease, struct err *e)
+enum push_outcome
+push_ref(struct push *p, const char *ref, const char *oid, const char *lease, struct err *e)
 {
-	char *spec = xasprintf("%s:refs/heads/%s", oid, branch);
-	char *with = xasprintf("--force-with-lease=refs/heads/%s:%s", branch, lease);
-	char *what = xasprintf("%s the branch %s", *oid == '\0' ? "delete" : "push", branch);
+	const char *kind, *name = ref_words(ref, &kind);
+	char *spec = xasprintf("%s:%s", oid, ref);
+	char *with = xasprintf("--force-with-lease=%s:%s", ref, lease);
+	char *what = xasprintf("%s %s%s", *oid == '\0' ? "delete" : "push", kind, name);
 	struct cmd_result r = {0};
 	enum push_outcome o = run_remote(p, what, &r, e,
 	    (const char *const[]){"push", "--porcelain", "--no-verify", "--no-follow-tags",
@@ -268,6 +287,16 @@ push_with_lease(struct push *p, const char *branch, const char *oid, const char 
 	free(spec);
 	free(with);
 	free(what);
+	return o;
+}
+
+static enum push_outcome
+push_with_lease(struct push *p, const char *branch, const char *oid, const char *lease, struct err *e)
+{
+	char *ref = xasprintf("refs/heads/%s", branch);
+	enum push_outcome o = push_ref(p, ref, oid, lease, e);
+
+	free(ref);
 	return o;
 }
 
@@ -330,12 +359,13 @@ push_delete(struct push *p, const char *branch, const char *oid, struct err *e)
 }
 
 enum push_outcome
-push_fetch(struct push *p, const char *branch, const char *ref, char oid[GIT_OID_HEX], struct err *e)
+push_fetch_ref(struct push *p, const char *from, const char *ref, char oid[GIT_OID_HEX], struct err *e)
 {
-	char *what = xasprintf("fetch the branch %s", branch);
-	char *spec = xasprintf("+refs/heads/%s:refs/orch/fetched", branch), *onwards;
+	const char *kind, *name = ref_words(from, &kind);
+	char *what = xasprintf("fetch %s%s", kind, name);
+	char *spec = xasprintf("+%s:refs/orch/fetched", from), *onwards;
 	struct cmd_result r = {0};
-	enum push_outcome o = push_remote_tip(p, branch, oid, e);
+	enum push_outcome o = push_ref_tip(p, from, oid, e);
 
 	if (o == PUSH_DONE && oid[0] != '\0') {
 		o = run_remote(p, what, &r, e,
@@ -352,5 +382,15 @@ push_fetch(struct push *p, const char *branch, const char *ref, char oid[GIT_OID
 	}
 	free(what);
 	free(spec);
+	return o;
+}
+
+enum push_outcome
+push_fetch(struct push *p, const char *branch, const char *ref, char oid[GIT_OID_HEX], struct err *e)
+{
+	char *from = xasprintf("refs/heads/%s", branch);
+	enum push_outcome o = push_fetch_ref(p, from, ref, oid, e);
+
+	free(from);
 	return o;
 }

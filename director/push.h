@@ -66,4 +66,10 @@ enum push_outcome push_fetch(
 
 const char *push_outcome_name(enum push_outcome o);
 
+/* The same for any ref, by its full name. lease: what it must be at ("": not there); oid "": deletes. */
+enum push_outcome push_ref_tip(struct push *p, const char *ref, char oid[GIT_OID_HEX], struct err *e);
+enum push_outcome push_ref(struct push *p, const char *ref, const char *oid, const char *lease, struct err *e);
+enum push_outcome push_fetch_ref(
+    struct push *p, const char *from, const char *ref, char oid[GIT_OID_HEX], struct err *e);
+
 #endif

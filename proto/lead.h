@@ -72,4 +72,7 @@ int lead_remove_worktree(struct lead *ld, struct err *e);
  */
 int lead_sweep(struct role *r, const struct team_child *c, struct err *e);
 
+/* Saves what the worktrees of the run's workers, none of whom lives, hold and no commit does. They stay. */
+int lead_save_worktrees(struct role *r, struct err *e);
+
 #endif

@@ -290,3 +290,39 @@ lead_sweep(struct role *r, const struct team_child *child, struct err *e)
 	free(branch);
 	return rc;
 }
+
+/* One that is a worker's: "25-em1-w2"; what is left of others is nobody's work. */
+static int
+save_worktree(struct role *r, const char *run, const char *name, struct err *e)
+{
+	const char *rest = name + strlen(run);
+	char *path, *task;
+	unsigned em, w;
+	bool saved = false;
+	int n = 0, rc;
+
+	if (sscanf(rest, "-em%4u-w%4u%n", &em, &w, &n) != 2 || rest[n] != '\0')
+		return 0;
+	path = xasprintf("%s/wt/%s", r->assign->state_dir, name);
+	task = xasprintf("%s/em%u/w%u", run, em, w);
+	rc = git_save_wip(&r->git, path, name, NULL, &saved, NULL, e);
+	if (rc == 0 && saved)
+		rc = tell_saved(r, task, name, "its uncommitted work is", e);
+	free(path);
+	free(task);
+	return rc;
+}
+
+int
+lead_save_worktrees(struct role *r, struct err *e)
+{
+	const char *run = r->assign->run;
+	char **names = NULL;
+	int rc = find_worktrees(r, run, &names, e);
+
+	for (size_t i = 0; rc == 0 && names[i] != NULL; i++)
+		rc = save_worktree(r, run, names[i], e);
+	if (names != NULL)
+		strv_free(names);
+	return rc;
+}

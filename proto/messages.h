@@ -41,6 +41,7 @@
 #define REF_MAX 512
 #define OPTIONS_MAX (64 * 1024)
 #define LIST_MAX (64 * 1024)   /* a JSON array of patterns or ids */
+#define ROW_MAX (960 * 1024)    /* a run's or task's row, as JSON */
 #define TOKEN_MAX 1024         /* a token for GitHub */
 #define KEYS_MAX (64 * 1024)   /* CLAUDE_CONFIGS, or what an agent gets of it */
 
@@ -92,6 +93,9 @@ enum proto_who {
 	M(32, RUN_STATE, run_state, WHO_DIRECTOR, WHO_ORCHD)                                       \
 	M(33, ASK, ask, WHO_DIRECTOR, WHO_ORCHD)                                                   \
 	M(34, REVIEW, review, WHO_DIRECTOR, WHO_ORCHD)                                             \
+	/* All that another machine needs to go on with the role's run. Answer: SAVED_ROWs, END. */ \
+	M(36, DUMP, dump, WHO_DIRECTOR, WHO_ORCHD)                                                 \
+	M(37, SAVED_ROW, saved_row, WHO_ORCHD, WHO_DIRECTOR)                                       \
 	/* A client asks. */                                                                       \
 	M(40, RUN_SUBMIT, run_submit, WHO_CTL, WHO_ORCHD)                                          \
 	M(41, RUN_ACCEPTED, run_accepted, WHO_ORCHD, WHO_CTL)                                      \
@@ -113,6 +117,8 @@ enum proto_who {
 	M(56, ROLE_PROBE, role_probe, WHO_ORCHD, WHO_ROLE)                                         \
 	M(57, ROLE_PROBED, role_probed, WHO_ROLE, WHO_ORCHD)                                       \
 	M(58, KEYS, keys, WHO_CTL, WHO_ORCHD)                                                      \
+	/* A line of a run that was saved elsewhere; the run that this client submits next may go on from it. */ \
+	M(59, RESTORE, restore, WHO_CTL, WHO_ORCHD)                                                \
 	/* The gateway. One that survived its orchd tells the next one what it holds; GW_READY ends */ \
 	/* that. */                                                                                \
 	M(60, GW_KEYS, gw_keys, WHO_ORCHD, WHO_GATEWAY)                                            \
@@ -402,7 +408,8 @@ enum proto_who {
 	F(bool, again, OPT, 0)                                                                     \
 	F(str, checkout, OPT, 4096) /* from which it was submitted: what is to be copied is there */ \
 	F(bool, approve, OPT, 0)    /* its plan is shown, and waits for a yes */                   \
-	F(bool, plan_only, OPT, 0)  /* it ends when it has a plan */
+	F(bool, plan_only, OPT, 0)  /* it ends when it has a plan */                              \
+	F(bool, restored, OPT, 0)   /* it goes on from the RESTOREs that came before */
 
 #define MSG_RUN_ACCEPTED_FIELDS(F)                                                                 \
 	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
@@ -534,7 +541,15 @@ enum proto_who {
 /* keep: nothing is ended but orchd; the one that is installed now goes on in its process. */
 #define MSG_SHUTDOWN_FIELDS(F)                                                                     \
 	F(bool, now, OPT, 0)                                                                       \
-	F(bool, keep, OPT, 0)
+	F(bool, keep, OPT, 0)                                                                      \
+	F(bool, save, OPT, 0) /* runs that have a token are pushed, with their state, before orchd leaves */
+
+/* Of the asker's own run. */
+#define MSG_DUMP_FIELDS(F) F(bool, all, OPT, 0)
+/* One line of what supervisor/portable writes: nobody between two orchds reads it. */
+#define MSG_SAVED_ROW_FIELDS(F) F(str, row, REQ, ROW_MAX)
+/* Answered with ERROR as soon as something is wrong with it; all rows before are forgotten then. */
+#define MSG_RESTORE_FIELDS(F) F(str, row, REQ, ROW_MAX)
 
 /* target: a run id or a task id. */
 #define MSG_CANCEL_FIELDS(F) F(str, target, REQ, NAME_MAX_BYTES)

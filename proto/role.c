@@ -145,6 +145,17 @@ take_seen(struct role *r, const struct msg_seen *m)
 }
 
 static void
+take_row(struct role *r, const char *row)
+{
+	size_t n = strlen(row);
+
+	r->dump = xrealloc(r->dump, r->dump_size + n + 2);
+	memcpy(r->dump + r->dump_size, row, n);
+	strcpy(r->dump + r->dump_size + n, "\n");
+	r->dump_size += n + 1;
+}
+
+static void
 on_msg(void *arg, const struct msg *m)
 {
 	struct role *r = arg;
@@ -163,6 +174,8 @@ on_msg(void *arg, const struct msg *m)
 		r->keyings++;
 	} else if ((m->id == MSG_RUN_INFO || m->id == MSG_TASK_INFO) && r->view != NULL) {
 		view_put(r->view, m, NULL);
+	} else if (m->id == MSG_SAVED_ROW) {
+		take_row(r, m->saved_row.row);
 	} else if (m->id == MSG_ROLE_TOKEN) {
 		take_token(r, &m->role_token);
 	} else if (m->id == MSG_ROUND) {
@@ -313,6 +326,7 @@ close_role(struct role *r)
 	strv_free(r->owns);
 	strv_free(r->guarded);
 	json_decref(r->areas);
+	free(r->dump);
 	strv_free(r->gate_env);
 	free(r->worktree);
 	free(r->author_name);

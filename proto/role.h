@@ -65,6 +65,8 @@ struct role {
 	uint64_t port_base;              /* 0: none */
 	struct team team;
 	char *review;      /* a director's: the round of reviews that is not answered, as JSON; NULL: none */
+	char *dump;        /* the rows that answer DUMP, a line each; NULL: nobody asked */
+	size_t dump_size;
 	struct view *view; /* what an answer to STATUS is put into; NULL: nobody asks */
 	bool keyed;        /* SECRETS came */
 	unsigned keyings;  /* how often */

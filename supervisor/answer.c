@@ -158,7 +158,7 @@ static int
 on_run_submit(struct client *c, const struct msg *m, struct err *e)
 {
 	struct msg answer = {.id = MSG_RUN_ACCEPTED, .request = m->request};
-	int rc = submit_run(c->d, &m->run_submit, &c->keys, &answer.run_accepted, e);
+	int rc = submit_run(c, &m->run_submit, &answer.run_accepted, e);
 
 	if (rc < 0)
 		return rc;
@@ -184,8 +184,21 @@ on_shutdown(struct client *c, const struct msg *m, struct err *e)
 		return 0;
 	}
 	c->shutdown_request = m->request;
-	daemon_stop(c->d, m->shutdown.now, true);
+	if (m->shutdown.save && !c->d->stopping)
+		save_begin(c->d);
+	else
+		daemon_stop(c->d, m->shutdown.now, true);
 	return 0;
+}
+
+static int
+on_restore(struct client *c, const struct msg *m, struct err *e)
+{
+	int rc = restore_row(c, m->restore.row, e);
+
+	if (rc == 0)
+		peer_ack(c->peer, m->request, NULL);
+	return rc;
 }
 
 static int
@@ -447,6 +460,7 @@ static const struct {
     {MSG_STATUS, on_status},
     {MSG_EVENTS, on_events},
     {MSG_RUN_SUBMIT, on_run_submit},
+    {MSG_RESTORE, on_restore},
     {MSG_SHUTDOWN, on_shutdown},
     {MSG_CANCEL, on_cancel},
     {MSG_RETRY, on_retry},

@@ -27,6 +27,7 @@ client_free(struct client *c)
 	TAILQ_REMOVE(&c->d->clients, c, entry);
 	configs_clear(&c->keys);
 	configs_wipe_free(c->token);
+	run_free(c->restore);
 	free(c->run);
 	free(c->task);
 	free(c);

@@ -83,6 +83,7 @@ next_timer_ms(struct daemon *d)
 	at = earlier(at, notify_next(&d->notify));
 	at = earlier(at, hold_next(d));
 	at = earlier(at, stall_next(d));
+	at = earlier(at, save_next(d));
 	if (d->idle_since >= 0 && !d->foreground)
 		at = earlier(at, d->idle_since + (int64_t)d->conf.linger_ms);
 	TAILQ_FOREACH (r, &d->runs, entry) {
@@ -164,6 +165,10 @@ start_ready(struct daemon *d)
 
 	if (d->stopping || d->drain_marked)
 		return;
+	if (d->saving) {
+		save_start(d);
+		return;
+	}
 	TAILQ_FOREACH (r, &d->runs, entry) {
 		TAILQ_FOREACH (t, &r->tasks, entry)
 			t->passed_over = false;
@@ -342,6 +347,7 @@ turn(struct daemon *d)
 		spawn_timers(d, clock_now_ms());
 		gw_timers(d, clock_now_ms());
 		effect_settle(d);
+		save_step(d);
 		if (d->stopping)
 			stop_all(d);
 		if (commit(d) < 0)

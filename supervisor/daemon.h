@@ -28,6 +28,7 @@ struct client {
 	uint32_t request;    /* of the watch or follow */
 	struct configs keys; /* for the run that it submits next */
 	char *token;         /* for GitHub, likewise; NULL: none */
+	struct run *restore; /* likewise, as far as RESTOREs have told of it; NULL: nothing */
 	char *run, *task;    /* what it watches; run NULL: whichever is active */
 	uint64_t lost;       /* updates not sent while it read too slowly */
 	bool slow;
@@ -70,6 +71,8 @@ struct daemon {
 	bool stopping;         /* TERM or SHUTDOWN: nothing new is started */
 	bool stop_now;         /* without grace */
 	bool finished;         /* the loop may end */
+	bool saving;           /* SHUTDOWN with save: all is ended, then pushed, then we stop */
+	int64_t save_ends;     /* clock_now_ms: not later */
 	bool handover;         /* SHUTDOWN with keep: another program goes on in this process */
 	bool drain_marked;     /* also those that are not below us but carry our mark */
 	int64_t marked_since;  /* of drain_marked */
@@ -201,9 +204,20 @@ void secrets_changed(struct daemon *d);
 /* Why nothing of r is started; r lacks its keys. Caller frees. */
 char *secrets_why(const struct run *r);
 
+/* save.c: leaving with the state of runs pushed, so that another machine goes on. */
+void save_begin(struct daemon *d);
+void save_step(struct daemon *d);          /* each turn, before the commit */
+void save_start(struct daemon *d);         /* and after it */
+int64_t save_next(const struct daemon *d); /* clock_now_ms time, -1 */
+
+/* restore.c: going on with what another machine has saved. */
+/* A line of it; on -errno with a sentence all that came before is forgotten. */
+int restore_row(struct client *c, const char *row, struct err *e);
+/* c's becomes a run of this orchd, as m submits it; it is in no list yet. */
+int restore_take(struct client *c, const struct msg_run_submit *m, struct run **out, struct err *e);
+
 /* submit.c: new runs. */
-/* keys: taken over when the run is accepted; none: the agents' own login. answer points into the run. */
-int submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *keys,
-    struct msg_run_accepted *answer, struct err *e);
+/* c's keys: taken over when the run is accepted; none: the agents' own login. answer points into the run. */
+int submit_run(struct client *c, const struct msg_run_submit *m, struct msg_run_accepted *answer, struct err *e);
 
 #endif

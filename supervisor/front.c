@@ -132,6 +132,20 @@ front_go(int *link)
 }
 
 void
+front_wait(struct daemon *d)
+{
+	int status;
+
+	if (d->front_pid <= 0 || !d->saving)
+		return;
+	while (waitpid(d->front_pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return;
+	d->front_pid = 0;
+	d->front_status = exit_status(status);
+}
+
+void
 front_watch(struct daemon *d)
 {
 	sigset_t none;

@@ -18,4 +18,7 @@ void front_go(int *link);
 /* Once the loop is there: its end stops d, with its exit status as ours. Unblocks the signals. */
 void front_watch(struct daemon *d);
 
+/* A front that asked for its run to be saved has its answer, and ends with what that means. */
+void front_wait(struct daemon *d);
+
 #endif

@@ -256,6 +256,7 @@ main(int argc, char **argv)
 		handover_exec(&d, lock, o.background, o.dir);
 		return 70;
 	}
+	front_wait(&d);
 	code = rc < 0 ? 70 : d.front_status;
 	log_info("orchd leaves");
 	daemon_clear(&d);

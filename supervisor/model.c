@@ -31,7 +31,7 @@ run_new(void)
 	return r;
 }
 
-static void
+void
 task_free(struct task *t)
 {
 #define C(kind, name) free_##kind(&t->name);

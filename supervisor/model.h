@@ -172,6 +172,7 @@ struct run {
 	int64_t epilogue_began; /* clock_now_ms, as this process saw it; 0: not yet */
 	unsigned epilogue_kills;
 	bool lack_told;         /* that its keys are gone */
+	bool saver, saved;      /* its director's process only saves it for another machine; has done so */
 	bool dirty, changed;
 	TAILQ_ENTRY(run) entry;
 };
@@ -185,6 +186,7 @@ int run_thaw(struct run *r, struct err *e);
 /* A task with nothing set but its unit; run_add_task links it, finds its parent by parent_id and parses needs
  * and after. */
 struct task *task_new(void);
+void task_free(struct task *t); /* one that was not added */
 int run_add_task(struct run *r, struct task *t, struct err *e);
 
 /* It waits for `orchctl answer`: no process of it runs, and other runs may. */

@@ -137,7 +137,10 @@ role_fork(struct daemon *d, struct task *t, pid_t *pid, int *fd, struct err *e)
 {
 	static const char *const programs[] = {"orch-director", "orch-em", "orch-worker"};
 	struct role_spec s = {.program = programs[t->level],
-	    .arg = t->level == 0 && t->run->epilogue ? "--epilogue" : NULL,
+	    .arg = t->level > 0          ? NULL
+		   : t->run->saver    ? "--save"
+		   : t->run->epilogue ? "--epilogue"
+				      : NULL,
 	    .task = t->id,
 	    .log_fd = open_log(d, t),
 	    .listen_fd = -1};

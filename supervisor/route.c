@@ -14,6 +14,7 @@
 #include "supervisor/ask.h"
 #include "supervisor/info.h"
 #include "supervisor/review.h"
+#include "supervisor/portable.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -381,6 +382,31 @@ on_status(struct request *q)
 }
 
 static int
+send_row(struct request *q, char *row)
+{
+	struct msg m = {.id = MSG_SAVED_ROW, .saved_row = {.row = row}};
+	int rc = strlen(row) > ROW_MAX ? err_set(&q->err, -EFBIG, "a task of it is over %d KiB", ROW_MAX / 1024)
+				       : peer_send(q->peer, &m, &q->err);
+
+	free(row);
+	return rc;
+}
+
+/* For another machine: a director pushes it. */
+static int
+on_dump(struct request *q)
+{
+	const struct run *r = q->t->run;
+	struct task *t;
+	int rc = send_row(q, portable_run(r));
+
+	TAILQ_FOREACH (t, &r->tasks, entry)
+		if (rc == 0)
+			rc = send_row(q, portable_task(t));
+	return rc;
+}
+
+static int
 on_has_token(struct request *q)
 {
 	token_take_back(q->d, q->t->run, q->m->has_token.token);
@@ -412,6 +438,7 @@ static const struct {
 	enum msg_id id;
 	route_fn *fn;
 } routes[] = {
+    {MSG_DUMP, on_dump},
     {MSG_PLAN, on_plan},
     {MSG_TASK_ADD, on_task_add},
     {MSG_NOTE, on_note},

@@ -84,6 +84,10 @@ process_ended(struct task *t, int status, bool known)
 	gw_reconcile(d, t);
 	if (t->last_words && !d->stopping && !t->run->stopped && !may_speak_again(t, status, known))
 		effect_epilogue_over(d, t->run);
+	if (t->level == 0 && t->run->saver) {
+		t->run->saver = t->unit.wanted = false;
+		t->run->saved = true;
+	}
 	if (adopted) /* what it leaves does not fall back to us: it never was below us */
 		drain_leftovers(d);
 	spawn_step(d, t, UNIT_EV_EXIT, code);
@@ -245,7 +249,7 @@ spawn_process(struct daemon *d, struct task *t)
 	greet(d, t, fd);
 	log_debug("%s: started %s as pid %d", t->id, task_role(t), (int)pid);
 	spawn_step(d, t, UNIT_EV_SPAWNED, -1);
-	if (task_state(t) != TASK_RUNNING)
+	if (task_state(t) != TASK_RUNNING && !t->run->saver)
 		effect_task(d, t, TASK_EV_START, NULL);
 	effect_mark_task(d, t);
 }

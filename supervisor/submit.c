@@ -34,7 +34,7 @@ check(struct daemon *d, const struct msg_run_submit *m, uint64_t *ahead, struct 
 {
 	struct run *r;
 
-	if (d->stopping)
+	if (d->stopping || d->saving)
 		return err_set(e, -ESHUTDOWN, "orchd is stopping: try again in a moment");
 	if (m->issue != NULL && (m->issue[0] == '\0' || m->issue[0] == '0' || strlen(m->issue) > 18 ||
 				    strspn(m->issue, "0123456789") != strlen(m->issue)))
@@ -94,22 +94,13 @@ go_on_with(struct daemon *d, struct run *r, struct configs *keys, struct msg_run
 	}
 }
 
-int
-submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *keys,
-    struct msg_run_accepted *answer, struct err *e)
+static int
+make_run(struct daemon *d, const struct msg_run_submit *m, struct run **out, struct err *e)
 {
-	struct run *r = m->again && !d->stopping ? find_same(d, m) : NULL;
+	struct run *r = run_new();
 	struct task *t;
 	int rc;
 
-	if (r != NULL) {
-		go_on_with(d, r, keys, answer);
-		return 0;
-	}
-	rc = check(d, m, &answer->ahead, e);
-	if (rc < 0)
-		return rc;
-	r = run_new();
 	r->daemon = d;
 	r->options = xstrdup(m->options_json);
 	rc = run_thaw(r, e);
@@ -118,9 +109,6 @@ submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *key
 		return rc;
 	}
 	r->id = free_id(d, m->issue);
-	r->serial = store_next_serial(d->store);
-	if (!TAILQ_EMPTY(&d->runs) && TAILQ_LAST(&d->runs, run_list)->serial >= r->serial)
-		r->serial = TAILQ_LAST(&d->runs, run_list)->serial + 1;
 	r->issue = xstrdup(m->issue);
 	r->title = xstrdup(m->title);
 	r->body = xstrdup(m->body);
@@ -131,7 +119,6 @@ submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *key
 	r->plan_only = m->plan_only;
 	r->state = RUN_QUEUED;
 	r->created_at = clock_wall_ms();
-	TAILQ_INSERT_TAIL(&d->runs, r, entry);
 
 	t = task_new();
 	t->id = xstrdup(r->id);
@@ -143,13 +130,46 @@ submit_run(struct daemon *d, const struct msg_run_submit *m, struct configs *key
 	t->state = TASK_QUEUED;
 	t->created_at = t->changed_at = r->created_at;
 	rc = run_add_task(r, t, e);
+	if (rc < 0) {
+		run_free(r);
+		return rc;
+	}
+	*out = r;
+	return 0;
+}
+
+int
+submit_run(struct client *c, const struct msg_run_submit *m, struct msg_run_accepted *answer, struct err *e)
+{
+	struct daemon *d = c->d;
+	struct run *r = m->again && !d->stopping ? find_same(d, m) : NULL;
+	struct task *t;
+	int rc;
+
+	if (r != NULL) {
+		go_on_with(d, r, &c->keys, answer);
+		return 0;
+	}
+	rc = check(d, m, &answer->ahead, e);
+	if (rc == 0)
+		rc = m->restored ? restore_take(c, m, &r, e) : make_run(d, m, &r, e);
 	if (rc < 0)
 		return rc;
-	store_add_event(d->store, r->id, NULL, "state", "queued", r->title);
-	effect_mark_task(d, t);
+	r->serial = store_next_serial(d->store);
+	if (!TAILQ_EMPTY(&d->runs) && TAILQ_LAST(&d->runs, run_list)->serial >= r->serial)
+		r->serial = TAILQ_LAST(&d->runs, run_list)->serial + 1;
+	TAILQ_INSERT_TAIL(&d->runs, r, entry);
+	if (m->restored)
+		effect_give_way(d, r);
+	store_add_event(d->store, r->id, NULL, "state", run_state_name(run_state(r)), r->title);
+	if (m->restored)
+		store_add_event(d->store, r->id, NULL, "restore", NULL,
+		    "goes on from the state that was saved elsewhere");
+	TAILQ_FOREACH (t, &r->tasks, entry)
+		effect_mark_task(d, t);
 	effect_mark_run(d, r);
-	if (keys->count > 0)
-		secrets_give(d, r, keys);
+	if (c->keys.count > 0)
+		secrets_give(d, r, &c->keys);
 	answer->run = r->id;
 	return 0;
 }

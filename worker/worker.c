@@ -26,6 +26,7 @@ struct worker {
 	char base[GIT_OID_HEX], head[GIT_OID_HEX];
 	struct merge merge;
 	char *summary;
+	bool resumed; /* with work that another machine had saved */
 	char *denied; /* tools that its agent was not allowed to use */
 };
 
@@ -147,7 +148,8 @@ make_brief(struct worker *w, bool resumed)
 	struct role *r = w->role;
 	const struct msg_assign *a = r->assign;
 	char *context = brief_context(r->worktree), *prompt;
-	char *done = resumed || (a->attempt <= 1 && r->session[0] == '\0') ? NULL : done_so_far(w);
+	bool first = a->attempt <= 1 && r->session[0] == '\0' && !w->resumed;
+	char *done = resumed || first ? NULL : done_so_far(w);
 	char *verify = gate_text(r->conf.verify, r->areas);
 	const struct brief b = {
 	    .run_title = a->run_title,
@@ -379,6 +381,52 @@ submit(struct worker *w, struct err *e)
 	return link_call(r->link, &m, NULL, e);
 }
 
+/* Puts the files of a commit into the worktree, as if they had been written there; the branch stays where it is. */
+static int
+put_files(struct worker *w, const char *commit, struct err *e)
+{
+	struct git wt = {0};
+	int rc = git_init_worktree(&wt, &w->role->git, w->role->worktree, e);
+
+	if (rc == 0)
+		rc = git_run(&wt, GIT_CHECKOUT, NULL, e, "read-tree", "--reset", "-u", commit, NULL);
+	if (rc == 0)
+		rc = git_run(&wt, 0, NULL, e, "reset", "--mixed", "--quiet", NULL);
+	git_clear(&wt);
+	return rc;
+}
+
+/* Another machine worked on this and saved what it had: a new session goes on from its files, once. */
+static int
+take_up(struct worker *w, struct err *e)
+{
+	struct role *r = w->role;
+	char flat[TASKID_MAX], oid[GIT_OID_HEX], tip[GIT_OID_HEX], *ref;
+	int rc;
+
+	taskid_flat(flat, r->assign->task);
+	ref = xasprintf("refs/orch/resume/%s", flat);
+	rc = git_resolve(&r->git, ref, oid, e);
+	if (rc == -ENOENT) { /* the rule */
+		free(ref);
+		return 0;
+	}
+	if (rc == 0)
+		rc = role_branch_tip(r, r->assign->branch, tip, e);
+	if (rc == 0)
+		rc = git_is_ancestor(&r->git, tip, oid, e);
+	if (rc == 1 && (r->assign->head == NULL || *r->assign->head == '\0')) {
+		rc = put_files(w, oid, e);
+		w->resumed = rc == 0;
+		if (rc == 0)
+			link_event(r->link, "resume", "goes on from the work that another machine saved");
+	}
+	if (rc >= 0)
+		rc = git_update_ref(&r->git, ref, NULL, oid, "taken up", e);
+	free(ref);
+	return rc;
+}
+
 int
 worker_run(struct role *r, struct err *e)
 {
@@ -388,8 +436,8 @@ worker_run(struct role *r, struct err *e)
 
 	if (rc == 0)
 		rc = git_worktree_add(&r->git, r->worktree, r->assign->branch, w.base, e);
-	if (rc == 0 && again)
-		rc = secure(r, "the worker goes on", e);
+	if (rc == 0)
+		rc = again ? secure(r, "the worker goes on", e) : take_up(&w, e);
 	if (rc == 0)
 		rc = work(&w, e);
 	if (rc == 0)

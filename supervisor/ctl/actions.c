@@ -198,6 +198,36 @@ write_outputs(const struct actions *a, const struct msg_run_info *r)
 	free(text);
 }
 
+/* Commands are heeded again; the next token is not in the log for all to read. */
+static void
+listen_again(struct actions *a)
+{
+	fflush(stdout);
+	printf("\n::%s::\n", a->token);
+	fill_token(a->token);
+}
+
+void
+actions_end_stopped(struct actions *a)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	if (!a->on)
+		return;
+	listen_again(a);
+	actions_note(stdout, "notice", "the run is not done", "this job's time was over; the next one goes on");
+	f = open_memstream(&text, &size);
+	if (f == NULL)
+		fatal("open_memstream: %s", strerror(errno));
+	actions_output(f, "result", "stopped", a->token);
+	fclose(f);
+	append("GITHUB_OUTPUT", text, size);
+	free(text);
+	fflush(stdout);
+}
+
 static void
 on_item(void *arg, const struct msg *m)
 {
@@ -212,9 +242,7 @@ actions_end(struct actions *a, struct ctl *c, const char *run)
 
 	if (!a->on)
 		return;
-	fflush(stdout);
-	printf("\n::%s::\n", a->token);
-	fill_token(a->token); /* the old one is in the log for all to read */
+	listen_again(a);
 	if (run == NULL || *run == '\0')
 		return;
 	/* The connection so far goes on telling what happens, to whoever watched it. */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define ACTIONS_SUMMARY_MAX (1u << 20) /* bytes of a step's summary that GitHub takes */
+#define ACTIONS_JOB_MINUTES 345        /* of the 360 that a hosted job may take: the rest is for saving */
 #define ACTIONS_NOTES_MAX 10           /* errors, and as many warnings, of one step */
 #define ACTIONS_TOKEN 33               /* hexadecimal digits and NUL */
 
@@ -30,6 +31,8 @@ struct actions {
 };
 void actions_begin(struct actions *a, const char *keys);
 void actions_end(struct actions *a, struct ctl *c, const char *run);
+/* In place of end, for a run that goes on in another job: the result is "stopped". orchd has gone. */
+void actions_end_stopped(struct actions *a);
 
 /* The pieces, for actions_end and its tests. */
 

@@ -41,6 +41,8 @@
 	    "gives the run the keys of FILE in place of those that it has")                                  \
 	X(20, event, flag, "--event", 0, NULL,                                                               \
 	    "does what the GitHub event in GITHUB_EVENT_NAME and GITHUB_EVENT_PATH asks for")                \
+	X(24, save, flag, "--save", 0, NULL,                                                                 \
+	    "also pushes what the runs of issues have, so that orchctl run goes on with it elsewhere")       \
 	X(21, trust, flag, "--trust", 0, NULL,                                                               \
 	    "also acts on the words of people who are no collaborators of the repository")                   \
 	X(22, rounds, count, "--rounds", 0, "N",                                                             \

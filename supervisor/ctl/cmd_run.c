@@ -19,8 +19,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ANSWER_MS 30000
+#define RESTORE_MAX (16u << 20)
 #define FORGET_TRIES 100
 #define FORGET_PAUSE_MS 20
 
@@ -31,7 +33,7 @@ struct submission {
 	char *plan;
 	char run[128];
 	uint64_t ahead;
-	bool again;
+	bool again, restored;
 	bool plan_only;
 };
 
@@ -121,6 +123,17 @@ take_check(struct submission *s, struct ctl *c, struct err *e)
 	return 0;
 }
 
+/* An orchd of this repository knows of its runs: nothing of them is taken from elsewhere. */
+static bool
+ever_ran(const struct ctl *c)
+{
+	char *path = xasprintf("%s/orch.db", c->repo.state);
+	bool ran = access(path, F_OK) == 0;
+
+	free(path);
+	return ran;
+}
+
 static int
 prepare(struct submission *s, struct ctl *c, struct err *e)
 {
@@ -144,6 +157,7 @@ prepare(struct submission *s, struct ctl *c, struct err *e)
 	q.issue = s->issue.number;
 	q.token = c->token;
 	q.fetch = s->issue.text == NULL;
+	q.look_for_saved = !s->plan_only && !ever_ran(c);
 	q.check_author = is_ci() && !c->args.trust && c->token != NULL;
 	rc = preflight_run(&s->check, c, &q, e);
 	return rc == 0 ? take_check(s, c, e) : rc;
@@ -161,6 +175,33 @@ on_accepted(void *arg, const struct msg *m)
 	s->again = m->run_accepted.again;
 }
 
+/* What is wrong with it is said, and the run begins anew. */
+static bool
+restore(struct submission *s, struct ctl *c)
+{
+	struct msg m = {.id = MSG_RESTORE};
+	struct err e = {""};
+	char *text = NULL, *save = NULL;
+	int rc;
+
+	if (s->check.restore == NULL)
+		return false;
+	rc = fd_read_file(s->check.restore, RESTORE_MAX, &text, NULL);
+	unlink(s->check.restore);
+	if (rc < 0)
+		err_sys(&e, rc, "cannot read %s", s->check.restore);
+	for (char *row = rc < 0 ? NULL : strtok_r(text, "\n", &save); rc == 0 && row != NULL;
+	     row = strtok_r(NULL, "\n", &save)) {
+		m.restore.row = row;
+		rc = strlen(row) > ROW_MAX ? err_set(&e, -EFBIG, "a line of it is too long")
+					   : client_call(c->client, &m, NULL, NULL, ANSWER_MS, &e);
+	}
+	free(text);
+	if (rc < 0)
+		ctl_say("note: the run that another machine saved is not used: %s", e.msg);
+	return rc == 0;
+}
+
 static int
 submit(struct submission *s, struct ctl *c)
 {
@@ -170,6 +211,8 @@ submit(struct submission *s, struct ctl *c)
 
 	if (rc < 0)
 		return ctl_fail(rc, &e);
+	s->restored = restore(s, c);
+	m.run_submit.restored = s->restored;
 	m.run_submit.issue = s->issue.number;
 	m.run_submit.title = s->issue.title;
 	m.run_submit.body = s->issue.text;
@@ -198,15 +241,36 @@ announce(const struct submission *s)
 		    "run %s: %s (queued behind %llu)", s->run, s->issue.title, (unsigned long long)s->ahead);
 	else
 		ctl_say("run %s: %s", s->run, s->issue.title);
+	if (s->restored)
+		ctl_say("it goes on from what another machine has saved");
 	if (s->again)
 		ctl_say("it is there already and goes on, with the options that it began with");
+}
+
+/* Hosted jobs end after 6 h, whatever they do. ORCH_JOB_MS: for tests. */
+static int64_t
+stop_at(const struct ctl *c)
+{
+	const char *s = getenv("ORCH_JOB_MS"), *why;
+	int64_t ms = s == NULL ? 0 : strtonum(s, 1, INT32_MAX, &why);
+
+	if (ms == 0)
+		ms = (int64_t)(c->conf.max_job_minutes > 0 ? c->conf.max_job_minutes
+			       : actions_on()		    ? ACTIONS_JOB_MINUTES
+							    : 0) * 60000;
+	return !ctl_is_front() || ms == 0 ? 0 : clock_now_ms() + ms;
 }
 
 int
 cmd_run_main(struct ctl *c)
 {
 	struct submission s = {.run = ""};
-	struct live_opts o = {.run = s.run, .owner = true, .print_end = true};
+	bool stopped = false;
+	struct live_opts o = {.run = s.run,
+	    .owner = true,
+	    .print_end = true,
+	    .stop_at_ms = stop_at(c),
+	    .stopped = &stopped};
 	struct actions actions;
 	struct err e = {""};
 	int rc;
@@ -234,7 +298,10 @@ cmd_run_main(struct ctl *c)
 		else
 			rc = live_show(c, &o, NULL);
 	}
-	actions_end(&actions, c, s.run);
+	if (stopped)
+		actions_end_stopped(&actions);
+	else
+		actions_end(&actions, c, s.run);
 	submission_clear(&s);
 	return rc;
 }

@@ -20,7 +20,7 @@ cmd_stop(struct ctl *c)
 		ctl_say("%s", e.msg);
 		return CTL_UNREACHABLE;
 	}
-	rc = request_shutdown(c, c->args.now);
+	rc = request_shutdown(c, c->args.now, c->args.save);
 	if (rc == CTL_OK)
 		puts("stopped; orchctl resume goes on with what is unfinished");
 	return rc;

@@ -21,6 +21,7 @@
 #define RECONNECT_PAUSE_MS 250
 #define SECOND_PRESS_MS 2000
 #define ANSWER_MS 30000
+#define SAVE_MS 480000
 #define SHUTDOWN_MS 120000 /* every role has its grace, one after the other at worst */
 
 struct live {
@@ -318,13 +319,41 @@ finish(struct live *v)
 	return exit_code(r);
 }
 
+/* The job that we are has no more time: the next one goes on. */
+static int
+stop_and_save(struct live *v)
+{
+	struct msg m = {.id = MSG_SHUTDOWN, .shutdown = {.save = true}};
+	struct err e = {""};
+	int rc;
+
+	term_leave(&v->picture);
+	ctl_say("this job's time is over (max_job_minutes): stopping the run and pushing what it has");
+	rc = client_call(v->ctl->client, &m, NULL, NULL, SAVE_MS, &e);
+	if (rc < 0 && rc != -EPIPE)
+		return ctl_fail(rc, &e);
+	ctl_say("stopped: run %s is not done; the next job, or orchctl run, goes on with it", v->run);
+	if (v->o->stopped != NULL)
+		*v->o->stopped = true;
+	return CTL_FAILED;
+}
+
+static bool
+is_time(const struct live *v)
+{
+	return v->o->stop_at_ms != 0 && clock_now_ms() >= v->o->stop_at_ms;
+}
+
 /* Until the next picture is due. News within REDRAW_LEAST_MS of the last one waits for it. */
 static void
 wait_for_news(struct live *v)
 {
 	struct loop *l = &v->ctl->loop;
+	int64_t until = v->tty ? v->drawn_ms + REDRAW_MS : -1;
 
-	if (loop_wait(l, &v->wake, v->tty ? v->drawn_ms + REDRAW_MS : -1) == 0 && v->tty)
+	if (v->o->stop_at_ms != 0 && (until < 0 || until > v->o->stop_at_ms))
+		until = v->o->stop_at_ms;
+	if (loop_wait(l, &v->wake, until) == 0 && v->tty)
 		loop_wait(l, &v->attention, v->drawn_ms + REDRAW_LEAST_MS);
 }
 
@@ -357,6 +386,8 @@ show(struct live *v)
 		if (is_over(v))
 			return finish(v);
 		rc = CTL_OK;
+		if (!client_lost(v->ctl->client) && is_time(v))
+			return stop_and_save(v);
 		if (client_lost(v->ctl->client))
 			rc = reconnect(v);
 		else if (v->stale)

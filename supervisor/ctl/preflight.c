@@ -35,6 +35,7 @@ question(const struct ctl *c, const struct preflight_question *q)
 		json_object_set_new(j, "issue", json_string(q->issue));
 		json_object_set_new(j, "token", json_string(q->token));
 		json_object_set_new(j, "fetch", json_boolean(q->fetch));
+		json_object_set_new(j, "look_for_saved", json_boolean(q->look_for_saved));
 		json_object_set_new(j, "check_author", json_boolean(q->check_author));
 	}
 	if (q->pull != 0 && q->token != NULL) {
@@ -82,6 +83,7 @@ read_answer(struct preflight *p, const char *text, size_t size, struct err *e)
 		p->text = xstrdup(json_str(j, "text"));
 		p->head_branch = xstrdup(json_str(j, "head_branch"));
 		p->remarks = (uint64_t)json_integer_value(json_object_get(j, "remarks"));
+		p->restore = xstrdup(json_str(j, "restore"));
 		p->base_branch = xstrdup(branch != NULL && branch[0] != '\0' ? branch : NULL);
 	}
 	free(list);
@@ -151,6 +153,7 @@ preflight_clear(struct preflight *p)
 	free(p->title);
 	free(p->text);
 	free(p->head_branch);
+	free(p->restore);
 	strv_free(p->notes);
 	memset(p, 0, sizeof(*p));
 }

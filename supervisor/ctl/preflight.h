@@ -16,6 +16,7 @@ struct preflight {
 	char *title, *text; /* of the issue; NULL: not fetched */
 	char *head_branch;  /* of the pull request that was asked about; NULL */
 	uint64_t remarks;   /* on it, which nobody has answered */
+	char *restore;      /* file with the rows of a run that another machine saved (MSG_RESTORE); NULL */
 };
 
 struct preflight_question {
@@ -26,6 +27,7 @@ struct preflight_question {
 	bool check_author;        /* who wrote the issue must have write permission */
 	uint64_t pull;            /* a pull request to look at, in place of an issue; 0 */
 	bool trust;               /* what anybody says of it counts */
+	bool look_for_saved;      /* another machine may have saved a run of it */
 };
 
 /*

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define SHUTDOWN_MS 120000 /* every role has its grace, one after the other at worst */
+#define SAVE_MS 480000     /* and what is pushed */
 #define LEAVE_MS 10000
 #define POLL_MS 10
 
@@ -57,7 +58,7 @@ await_exit(struct loop *l, pid_t pid)
 }
 
 int
-request_shutdown(struct ctl *c, bool now)
+request_shutdown(struct ctl *c, bool now, bool save)
 {
 	struct msg m = {.id = MSG_SHUTDOWN};
 	pid_t pid = client_pid(c->client);
@@ -66,7 +67,8 @@ request_shutdown(struct ctl *c, bool now)
 	int rc;
 
 	m.shutdown.now = now;
-	rc = client_call(c->client, &m, NULL, NULL, SHUTDOWN_MS, &e);
+	m.shutdown.save = save;
+	rc = client_call(c->client, &m, NULL, NULL, save ? SAVE_MS : SHUTDOWN_MS, &e);
 	/* It leaves after the answer; when it was faster than its answer, it has left all the same. */
 	if (rc < 0 && rc != -EPIPE)
 		return ctl_fail(rc, &e);

@@ -8,7 +8,8 @@
  */
 int request_send(struct ctl *c, struct msg *m, const char *what);
 
-/* Ends all work and orchd, waiting until it has gone. The connection is open and is closed then. */
-int request_shutdown(struct ctl *c, bool now);
+/* Ends all work and orchd, waiting until it has gone. The connection is open and is closed then. save: runs of issues
+ * are pushed with their state before it goes. */
+int request_shutdown(struct ctl *c, bool now, bool save);
 
 #endif
