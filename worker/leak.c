@@ -2,6 +2,7 @@
 #include "worker/leak.h"
 
 #include "common/alloc.h"
+#include "common/keylike.h"
 #include "common/redact.h"
 #include "common/text.h"
 
@@ -16,6 +17,7 @@
 
 struct search {
 	struct role *role;
+	const char *from;
 	char *list; /* "oid path" lines */
 	char *where;
 	bool in_file; /* the best that can be said: nothing more is looked for */
@@ -45,10 +47,44 @@ found(struct search *s, const char *oid, const char *name)
 		return;
 	free(s->where);
 	s->in_file = path != NULL;
-	if (s->in_file)
-		s->where = xasprintf("%.*s holds the key \"%s\"", (int)size, path, name);
-	else
-		s->where = xasprintf("the message of a commit holds the key \"%s\"", name);
+	s->where = xasprintf("%.*s holds %s%s%s", s->in_file ? (int)size : 23,
+	    s->in_file ? path : "the message of a commit",
+	    name == NULL ? "what looks like a key" : "the key \"", name == NULL ? "" : name,
+	    name == NULL ? "" : "\"");
+}
+
+/* The file as it was before, whatever it held: "" when there was none. */
+static int
+read_before(struct search *s, const char *path, size_t size, struct git_out *o, struct err *e)
+{
+	static const char *const argv[] = {"cat-file", "--batch", NULL};
+	char *ask = xasprintf("%s:%.*s\n", s->from, (int)size, path);
+	int rc = git_runv(&s->role->git, 0, o, e, argv, NULL, ask, strlen(ask));
+
+	free(ask);
+	return rc;
+}
+
+/* Nobody told us of it, but it has the form of one. What the file held before is the user's own affair. */
+static int
+search_forms(struct search *s, const char *oid, const char *text, size_t size, struct err *e)
+{
+	size_t from = 0, key_size, path_size = 0;
+	const char *key = keylike_next(text, size, &from, &key_size), *path = path_of(s, oid, &path_size);
+	struct git_out before = {0};
+	int rc = 0;
+
+	if (key != NULL && path != NULL)
+		rc = read_before(s, path, path_size, &before, e);
+	while (rc == 0 && key != NULL) {
+		if (before.size == 0 || memmem(before.out, before.size, key, key_size) == NULL) {
+			found(s, oid, NULL);
+			break;
+		}
+		key = keylike_next(text, size, &from, &key_size);
+	}
+	git_out_clear(&before);
+	return rc;
 }
 
 /* "oid type size" of the header at p: its length with the newline, or 0. */
@@ -81,6 +117,8 @@ search_objects(struct search *s, const struct git_out *o, struct err *e)
 			return err_set(e, -EPROTO, "git cat-file said something else than objects");
 		if (strcmp(type, "tree") != 0 && redact_finds(s->role->redact, p + head, size, &name))
 			found(s, oid, name);
+		else if (strcmp(type, "tree") != 0 && search_forms(s, oid, p + head, size, e) < 0)
+			return -EPROTO;
 		p += head + size + 1;
 	}
 	return 0;
@@ -150,14 +188,12 @@ int
 leak_find(struct role *r, const char *from, const char *head, char **where, struct err *e)
 {
 	static const char *const argv[] = {"cat-file", "--batch-check", NULL};
-	struct search s = {.role = r};
+	struct search s = {.role = r, .from = from};
 	struct git_out list = {0}, checked = {0};
 	char *oids;
 	int rc;
 
 	*where = NULL;
-	if (r->redact == NULL)
-		return 0;
 	rc = git_run(&r->git, 0, &list, e, "rev-list", "--objects", LIST_FILTER, head, "--not", from, NULL);
 	if (rc == 0 && list.size > 0) {
 		oids = oids_of(list.out);

@@ -1,6 +1,7 @@
 /*
- * leak: does what an agent committed hold one of its keys? Looked at before anything of it is known to orchd:
- * all commits, with their messages, and all files that are new since a commit.
+ * leak: does what an agent committed hold its token, or anything that has the form of a key (common/keylike)
+ * and was not in that file before? Looked at before anything of it is known to orchd: all commits, with their
+ * messages, and all files that are new since a commit.
  */
 #ifndef ORCH_WORKER_LEAK_H
 #define ORCH_WORKER_LEAK_H

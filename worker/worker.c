@@ -66,11 +66,10 @@ refuse_keys(struct worker *w, struct err *e)
 		return rc;
 	rc = leak_undo(w->role, from, e);
 	if (rc == 0) {
-		evidence =
-		    xasprintf("A key of the API must not be part of a commit, but %s. Take it out of the "
-			      "files, and write no file with it.",
-			where);
-		rc = send_back(w, "the commit contains a configured key", evidence, e);
+		evidence = xasprintf("A key must not be part of a commit, but %s. Take it out of the "
+				     "files, and write no file with it.",
+		    where);
+		rc = send_back(w, "the commit contains a key", evidence, e);
 		free(evidence);
 	}
 	free(where);

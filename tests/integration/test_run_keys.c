@@ -281,13 +281,45 @@ test_a_key_stays_where_it_belongs(void **state)
 	assert_int_equal(e2e_count(e, "m1/em1/w1", "state", "rework"), 1);
 	tree = json_dumps(e->events, 0);
 	assert_null(strstr(tree, KEY));
-	assert_non_null(strstr(tree, "the commit contains a configured key"));
+	assert_non_null(strstr(tree, "the commit contains a key"));
 	free(tree);
 	assert_null(strstr(e->run.out, KEY));
 	assert_clean_folder(e->where.state, KEY);
 	assert_clean_commits(e, KEY);
 	assert_clean_tokens(e);
 	assert_clean_dump(e);
+}
+
+/* Nobody configured this one: an agent found it somewhere. It is known by its form, but not held against a
+ * file that the user had committed it in. */
+static void
+test_what_looks_like_a_key(void **state)
+{
+	static const char form[] = "printf 'sk-%s-api03-%s' ant Zq3Wm8Xr5Tk1Vb7Nc2Yd9Fg4Hj6Lp0SaQwErTyUi";
+	struct e2e *e = *state;
+	char *tree;
+
+	testrepo_file(e->repo, "b/y.txt",
+	    "sk-"
+	    "ant-api03-Mq3Wm8Xr5Tk1Vb7Nc2Yd9Fg4Hj6Lp0SaQwErTyUi\n");
+	free(testrepo_commit(e->repo, "A fixture"));
+	e2e_remember(e);
+	e2e_plan(e, "director", "", "a b");
+	e2e_plan(e, "em-a", "", "x");
+	e2e_plan(e, "em-b", "", "y");
+	e2e_script(e, "worker-a.x.1", "run mkdir -p a; %s >a/x.txt\ncommit Adds it\n", form);
+	e2e_script(e, "worker-a.x.2",
+	    "expect_prompt a/x.txt holds what looks like a key\nwrite a/x.txt <<END\nx\nEND\nsay Done\n");
+	e2e_script(e, "worker-b.y", "run echo more >>b/y.txt\nsay Done\n");
+	e2e_begin(e, NULL);
+	assert_int_equal(e2e_end(e), 0);
+	e2e_assert_state(e, "m1", "complete");
+	e2e_assert_shows(e, "m1", "a/x.txt", "x");
+	assert_int_equal(e2e_count(e, "m1/em1/w1", "state", "rework"), 1);
+	assert_int_equal(e2e_count(e, "m1/em2/w1", "state", "rework"), 0);
+	tree = testrepo_git(e->repo, NULL, "log", "--all", "-p", "--text", "-m", NULL);
+	assert_null(strstr(tree, "-api03-Zq3Wm8"));
+	free(tree);
 }
 
 static void
@@ -490,6 +522,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_a_key_stays_where_it_belongs, keyed_setup, keyed_teardown),
+	    cmocka_unit_test_setup_teardown(test_what_looks_like_a_key, e2e_setup, e2e_teardown),
 	    cmocka_unit_test_setup_teardown(test_the_token_is_the_directors_alone, e2e_setup, keyed_teardown),
 	    cmocka_unit_test_setup_teardown(test_retry_with_other_keys, keyed_setup, keyed_teardown),
 	    cmocka_unit_test_setup_teardown(test_keys_outlive_orchd, keyed_setup, keyed_teardown),
