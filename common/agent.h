@@ -162,7 +162,9 @@ struct conf;
 char **agent_env(
     const struct conf *c, const char *ceiling, const char *const *extra, const char *const *keys);
 
-void agent_patience(const struct conf *c, struct agent_patience *p);
+/* answer_ms, idle_ms: how long the gateway may take until it answers, and be silent in an answer; the program
+ * waits longer than that, so that the gateway is first to give up and says why. 0: there is none. */
+void agent_patience(const struct conf *c, int64_t answer_ms, int64_t idle_ms, struct agent_patience *p);
 /* A word of extra arguments that would break how we call the program, or that an option of ours is for; NULL
  * when there is none. */
 const char *agent_refused_arg(const json_t *args);

@@ -80,19 +80,35 @@ agent_name_in(const char *const *list, const char *pair)
 #define IDLE_MIN_MS 10000 /* the CLI takes anything below as that */
 #define RETRIES 4
 #define MARGIN_MS 30000 /* for what is not waiting */
+#define AFTER_MS 20000  /* how much later than the gateway it gives up */
+
+/* The silence timeout is to be longer than what the program waits. */
+static void
+fit_silence(struct agent_patience *p)
+{
+	if (p->silence_ms < p->answer_ms + 2 * p->idle_ms + MARGIN_MS)
+		p->silence_ms = p->answer_ms + 2 * p->idle_ms + MARGIN_MS;
+}
 
 void
-agent_patience(const struct conf *c, struct agent_patience *p)
+agent_patience(const struct conf *c, int64_t answer_ms, int64_t idle_ms, struct agent_patience *p)
 {
 	int64_t silence = (int64_t)c->agent_silence_ms;
 
 	p->retries = RETRIES;
 	p->silence_ms = silence;
+	if (answer_ms > 0) {
+		p->answer_ms = answer_ms + AFTER_MS;
+		if (p->answer_ms < (int64_t)c->api_timeout_ms)
+			p->answer_ms = (int64_t)c->api_timeout_ms;
+		p->idle_ms = idle_ms + AFTER_MS;
+		fit_silence(p);
+		return;
+	}
 	if (c->api_timeout_ms > 0) { /* what a person set is kept, and the silence made to fit */
 		p->answer_ms = (int64_t)c->api_timeout_ms;
 		p->idle_ms = IDLE_MS;
-		if (p->silence_ms < p->answer_ms + 2 * p->idle_ms + MARGIN_MS)
-			p->silence_ms = p->answer_ms + 2 * p->idle_ms + MARGIN_MS;
+		fit_silence(p);
 		return;
 	}
 	p->answer_ms = silence * 2 / 5 < ANSWER_MS ? silence * 2 / 5 : ANSWER_MS;
@@ -107,9 +123,9 @@ agent_refused_arg(const json_t *args)
 	size_t i;
 	json_t *item;
 
-	json_array_foreach(
-	    (json_t *)args, i, item) if (agent_name_in(agent_backend.refused,
-					     json_string_value(item))) return json_string_value(item);
+	json_array_foreach ((json_t *)args, i, item)
+		if (agent_name_in(agent_backend.refused, json_string_value(item)))
+			return json_string_value(item);
 	return NULL;
 }
 

@@ -20,7 +20,18 @@
 
 #define SHOWN_MAX 60 /* bytes of a wrong value in a message */
 
-enum kind { KIND_u64, KIND_ms, KIND_usd, KIND_str, KIND_cmd, KIND_map, KIND_list, KIND_lines, KIND_args };
+enum kind {
+	KIND_u64,
+	KIND_ms,
+	KIND_usd,
+	KIND_str,
+	KIND_cmd,
+	KIND_map,
+	KIND_list,
+	KIND_lines,
+	KIND_args,
+	KIND_prices
+};
 
 struct option {
 	enum kind kind;
@@ -39,6 +50,7 @@ struct option {
 #define DEFAULT_list(def) .text = (def)
 #define DEFAULT_lines(def) .text = (def)
 #define DEFAULT_args(def) .text = (def)
+#define DEFAULT_prices(def) .text = (def)
 
 static const struct option options[] = {
 #define OPTION(k, f, flag_, env_, key_, def, min_, max_, help_)                                              \
@@ -198,7 +210,17 @@ check_json(const struct option *o, const char *name, json_t *value, struct err *
 		return conf_check_list(name, value, e);
 	if (o->kind == KIND_lines)
 		return conf_check_lines(name, value, e);
+	if (o->kind == KIND_prices)
+		return conf_check_prices(name, value, e);
 	return o->kind == KIND_cmd ? conf_check_cmd(name, value, e) : conf_check_args(name, value, e);
+}
+
+static json_t *
+split_text(const struct option *o, const char *value)
+{
+	if (o->kind == KIND_args)
+		return conf_split_args(value);
+	return is_list(o) ? conf_split_list(value) : json_string(value);
 }
 
 /* A flag's or a variable's value. */
@@ -227,9 +249,13 @@ set_text(struct conf *c, const struct option *o, const char *name, const char *v
 			xreplace(text_of(c, o), value);
 		return rc;
 	}
-	given = o->kind == KIND_args ? conf_split_args(value)
-		: is_list(o)         ? conf_split_list(value)
-				     : json_string(value);
+	if (o->kind == KIND_prices) {
+		rc = conf_read_json(name, value, &given, e);
+		if (rc < 0)
+			return rc;
+	} else {
+		given = split_text(o, value);
+	}
 	if (given == NULL)
 		return err_set(e, -EINVAL, "%s must be UTF-8 text", name);
 	rc = check_json(o, name, given, e);

@@ -20,7 +20,8 @@
  * kinds: u64 (whole number in min..max), str, cmd (a string for /bin/sh -c, or an array: argv), map (object
  * of strings), usd (field in thousandths, given in USD with fractions), args (array of strings; words in a
  * flag or variable), list (array of patterns as in owns; separated by commas in a flag or variable; the
- * default is JSON), lines (the same, of patterns as in .gitignore). Fields named *_ms are given in seconds
+ * default is JSON), lines (the same, of patterns as in .gitignore), prices (a table of common/prices; in a flag
+ * or variable the file that holds it). Fields named *_ms are given in seconds
  * with fractions in the flag, variable and file when the json key ends in _s.
  *
  * An empty json key: orchestrator.json may not say it, because the repository must not choose where a secret
@@ -163,6 +164,8 @@
 	    "milliseconds between two writes to GitHub")                                                     \
 	OPTION(ms, github_second_ms, NULL, "ORCH_GITHUB_SECOND", "", 1000, 1, 1000,                          \
 	    "milliseconds that a second of its limits and pauses lasts: less in tests")                      \
+	OPTION(prices, prices, "--prices", "ORCH_PRICES", "prices", NULL, 0, 0,                              \
+	    "file with what models cost (docs/gateway.md), in place of rows of the built-in table")          \
 	OPTION(map, agent_env, NULL, NULL, "agent_env", NULL, 0, 0,                                          \
 	    "variables for the agents (names may not start with ORCH_ but ORCH_AGENT_)")
 
@@ -174,7 +177,8 @@ typedef json_t *conf_kind_map; /* NULL or an object of strings */
 typedef uint64_t conf_kind_usd;
 typedef json_t *conf_kind_list;  /* an array of strings, never NULL */
 typedef json_t *conf_kind_lines; /* the same */
-typedef json_t *conf_kind_args;  /* NULL or an array of strings */
+typedef json_t *conf_kind_args;   /* NULL or an array of strings */
+typedef json_t *conf_kind_prices; /* NULL or an object as prices_read takes it */
 
 struct conf {
 #define OPTION(kind, field, flag, env, key, def, min, max, help) conf_kind_##kind field;

@@ -3,8 +3,10 @@
 
 #include "common/agent.h"
 #include "common/alloc.h"
+#include "common/fd.h"
 #include "common/json.h"
 #include "common/owns.h"
+#include "common/prices.h"
 #include "common/text.h"
 
 #include <ctype.h>
@@ -20,6 +22,7 @@
 #define SHOWN_MAX 60
 #define LINES_MAX 256
 #define LINES_BYTES_MAX (16 * 1024)
+#define PRICES_BYTES_MAX (16 * 1024) /* it travels with the run's options */
 
 /* What would be a secret on disk if it came here. */
 static const char *const secrets[] = {
@@ -113,8 +116,7 @@ conf_check_cmd(const char *name, const json_t *value, struct err *e)
 
 	if (json_is_array(value))
 		first = json_string_value(json_array_get(value, 0));
-	json_array_foreach(value, i, item)
-	{
+	json_array_foreach (value, i, item) {
 		if (!json_is_string(item))
 			return err_set(e, -EINVAL, "%s must be a string or an array of strings", name);
 		total += json_string_length(item) + 1;
@@ -138,8 +140,7 @@ conf_check_args(const char *name, const json_t *value, struct err *e)
 
 	if (!json_is_array(value))
 		return err_set(e, -EINVAL, "%s must be an array of strings", name);
-	json_array_foreach(value, i, item)
-	{
+	json_array_foreach (value, i, item) {
 		if (!json_is_string(item))
 			return err_set(e, -EINVAL, "%s must be an array of strings", name);
 		total += json_string_length(item) + 1;
@@ -166,8 +167,7 @@ conf_check_list(const char *name, const json_t *value, struct err *e)
 	if (json_array_size(value) > OWNS_PATTERNS_MAX)
 		return err_set(e, -EINVAL, "%s must hold at most %d patterns, not %zu", name,
 		    OWNS_PATTERNS_MAX, json_array_size(value));
-	json_array_foreach(value, i, item)
-	{
+	json_array_foreach (value, i, item) {
 		int rc;
 
 		if (!json_is_string(item))
@@ -190,8 +190,7 @@ conf_check_lines(const char *name, const json_t *value, struct err *e)
 	if (json_array_size(value) > LINES_MAX)
 		return err_set(e, -EINVAL, "%s must hold at most %d patterns, not %zu", name, LINES_MAX,
 		    json_array_size(value));
-	json_array_foreach(value, i, item)
-	{
+	json_array_foreach (value, i, item) {
 		const char *line = json_string_value(item);
 
 		if (line == NULL)
@@ -305,11 +304,46 @@ conf_check_map(const char *name, json_t *value, struct err *e)
 	if (json_object_size(value) > MAP_MAX)
 		return err_set(e, -EINVAL, "%s must hold at most %d variables, not %zu", name, MAP_MAX,
 		    json_object_size(value));
-	json_object_foreach(value, var, item)
-	{
+	json_object_foreach (value, var, item) {
 		rc = conf_check_var(name, var, item, e);
 		if (rc < 0)
 			break;
 	}
 	return rc;
+}
+
+int
+conf_check_prices(const char *name, const json_t *value, struct err *e)
+{
+	struct prices p;
+	char *text = json_text(value);
+	size_t size = strlen(text);
+	int rc;
+
+	free(text);
+	if (size > PRICES_BYTES_MAX)
+		return err_set(
+		    e, -EINVAL, "%s must be at most %d bytes long, not %zu", name, PRICES_BYTES_MAX, size);
+	prices_init(&p);
+	rc = prices_read(&p, name, value, e);
+	prices_clear(&p);
+	return rc;
+}
+
+int
+conf_read_json(const char *name, const char *path, json_t **value, struct err *e)
+{
+	char *text = NULL, *what;
+	size_t size;
+	int rc = fd_read_file(path, PRICES_FILE_MAX, &text, &size);
+
+	if (rc < 0) {
+		err_sys(e, rc, "%s: cannot read %s", name, path);
+		return -EINVAL;
+	}
+	what = xasprintf("%s: %s", name, path);
+	*value = json_parse(what, text, size, e);
+	free(what);
+	free(text);
+	return *value == NULL ? -EINVAL : 0;
 }

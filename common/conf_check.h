@@ -41,6 +41,11 @@ json_t *conf_split_args(const char *text);
 int conf_check_map(const char *name, json_t *value, struct err *e);
 int conf_check_var(const char *name, const char *var, const json_t *value, struct err *e);
 
+/* A table of prices (common/prices). */
+int conf_check_prices(const char *name, const json_t *value, struct err *e);
+/* What is in a file, parsed; fresh. */
+int conf_read_json(const char *name, const char *path, json_t **value, struct err *e);
+
 /* True for the names of what must never be an option, because options are kept on disk. */
 bool conf_is_secret(const char *name);
 

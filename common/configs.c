@@ -265,8 +265,7 @@ read_env(struct config *c, size_t *n, const struct place *at, json_t *env)
 		return fault(at, "env", "must be an object of strings");
 	if (json_object_size(env) > ENV_MAX)
 		return fault(at, "env", "must hold at most %d variables", ENV_MAX);
-	json_object_foreach(env, name, value)
-	{
+	json_object_foreach (env, name, value) {
 		rc = read_var(c, n, at, name, value);
 		if (rc < 0)
 			break;
@@ -341,9 +340,10 @@ read_config(struct config *c, const struct place *at, json_t *o)
 
 	if (!json_is_object(o))
 		return fault(at, "", "must be an object");
-	json_object_foreach(o, field, value) if (strcmp(field, "name") != 0 && strcmp(field, "apiKey") != 0 &&
-						 strcmp(field, "model") != 0 &&
-						 strcmp(field, "env") != 0) return unknown_field(at, field);
+	json_object_foreach (o, field, value)
+		if (strcmp(field, "name") != 0 && strcmp(field, "apiKey") != 0 &&
+		    strcmp(field, "model") != 0 && strcmp(field, "env") != 0)
+			return unknown_field(at, field);
 	c->env = xcalloc(ENV_MAX + 3, sizeof(*c->env)); /* with key, model and the end */
 	rc = get_text(at, o, "name", CONFIGS_NAME_MAX, &name);
 	if (rc == 0)
@@ -385,8 +385,10 @@ wipe_json(json_t *j, unsigned depth)
 		explicit_bzero((char *)(uintptr_t)json_string_value(j), json_string_length(j));
 	if (depth == 0)
 		return;
-	json_array_foreach(j, i, item) wipe_json(item, depth - 1);
-	json_object_foreach(j, key, item) wipe_json(item, depth - 1);
+	json_array_foreach (j, i, item)
+		wipe_json(item, depth - 1);
+	json_object_foreach (j, key, item)
+		wipe_json(item, depth - 1);
 }
 
 static int
@@ -586,4 +588,22 @@ configs_env_parse(const char *json, char ***env, struct err *e)
 
 	/* The parser's own words quote what it read. */
 	return rc < 0 ? err_set(e, rc, "the variables of a configuration are no list of strings") : 0;
+}
+
+int64_t
+configs_answer_ms(const struct configs *c)
+{
+	static const char name[] = "API_TIMEOUT_MS=";
+	int64_t longest = 0, second = 0;
+
+	for (size_t i = 0; i < c->count; i++) {
+		int64_t ms = CONFIGS_ANSWER_MS;
+
+		for (char **p = c->v[i].env; *p != NULL; p++)
+			if (strncmp(*p, name, sizeof(name) - 1) == 0)
+				ms = strtoll(*p + sizeof(name) - 1, NULL, 10);
+		second = ms > longest ? longest : ms > second ? ms : second;
+		longest = ms > longest ? ms : longest;
+	}
+	return CONFIGS_QUEUE_MS + longest + second;
 }

@@ -10,11 +10,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define CONFIGS_MAX 64
 #define CONFIGS_BYTES_MAX (64 * 1024)
 #define CONFIGS_NAME_MAX 32
 #define CONFIGS_SECRET_MIN 8 /* bytes; anything shorter cannot be told from text, and is refused as a key */
+
+/* How long the gateway waits: until an answer in a stream begins, where API_TIMEOUT_MS of a configuration
+ * does not say it; in a silent stream; and before it sends a request, for a turn at a key. */
+#define CONFIGS_ANSWER_MS 120000
+#define CONFIGS_IDLE_MS 90000
+#define CONFIGS_QUEUE_MS 120000
 
 struct config {
 	char *name; /* [A-Za-z0-9._-]+, unique; "key1", "key2" ... when none was given */
@@ -44,6 +51,10 @@ int configs_read_file(const char *path, char **text, size_t *size, struct err *e
  * none. Not validated.
  */
 void configs_from_env(char **text);
+
+/* How long the gateway may take with these until a stream's answer begins: a turn at a key, a try, and the
+ * hop to a second one. */
+int64_t configs_answer_ms(const struct configs *c);
 
 /* Does a variable of this name hold a secret, by its name? */
 bool configs_is_secret(const char *name, size_t size);

@@ -2,7 +2,7 @@
  * prices: see prices.h. The built-in table is what the agent CLI 2.1.330 charges itself with (its model
  * catalog), so that its own sums and ours can be compared; what the provider bills may have changed since.
  */
-#include "supervisor/gateway/prices.h"
+#include "common/prices.h"
 
 #include "common/alloc.h"
 #include "common/json.h"
@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PRICES_DATE "2026-11-22"
 #define SEARCH 10000000u   /* 0.01 USD */
 #define USD_MAX 1000000.0  /* per million tokens */
 #define BYTES_PER_TOKEN 4  /* of a body: JSON of English and code; only for guesses */
@@ -102,7 +101,7 @@ prices_find(const struct prices *p, const char *model)
 }
 
 uint64_t
-prices_cost(const struct price *price, const struct usage *u)
+prices_cost(const struct price *price, const struct price_use *u)
 {
 	const struct price_rates *r;
 	uint64_t hour = u->cache_write_1h < u->cache_write ? u->cache_write_1h : u->cache_write;
@@ -120,7 +119,7 @@ prices_cost(const struct price *price, const struct usage *u)
 uint64_t
 prices_guess(const struct price *price, size_t body_size)
 {
-	struct usage u = {.input = body_size / BYTES_PER_TOKEN, .output = ANSWER_TOKENS};
+	struct price_use u = {.input = body_size / BYTES_PER_TOKEN, .output = ANSWER_TOKENS};
 
 	return prices_cost(price, &u);
 }
@@ -153,8 +152,7 @@ read_row(struct price *price, const char *what, const char *name, const json_t *
 		return err_set(e, -EINVAL, "%s: a model's name must be 1 to %zu bytes long", what,
 		    sizeof(price->model) - 1);
 	strlcpy(price->model, name, sizeof(price->model));
-	json_object_foreach((json_t *)row, field, value)
-	{
+	json_object_foreach ((json_t *)row, field, value) {
 		bool fine = false;
 
 		for (size_t i = 0; known[i] != NULL; i++)
@@ -191,8 +189,7 @@ read_rows(struct prices *p, const char *what, json_t *models, struct err *e)
 
 	if (!json_is_object(models))
 		return err_set(e, -EINVAL, "%s: \"models\" must be an object of models", what);
-	json_object_foreach(models, name, row)
-	{
+	json_object_foreach (models, name, row) {
 		struct price price, *same;
 		int rc = read_row(&price, what, name, row, e);
 
@@ -207,28 +204,37 @@ read_rows(struct prices *p, const char *what, json_t *models, struct err *e)
 }
 
 int
+prices_read(struct prices *p, const char *what, const json_t *j, struct err *e)
+{
+	const char *date = json_str(j, "date");
+	struct prices new = *p;
+	int rc;
+
+	new.v = xcalloc(PRICES_ROWS_MAX, sizeof(*new.v));
+	memcpy(new.v, p->v, p->count * sizeof(*new.v));
+	if (date == NULL || date[0] == '\0' || strlen(date) >= sizeof(new.date))
+		rc = err_set(e, -EINVAL, "%s: lacks its \"date\", as 2026-11-22", what);
+	else
+		rc = read_rows(&new, what, json_object_get(j, "models"), e);
+	if (rc == 0)
+		strlcpy(new.date, date, sizeof(new.date));
+	free(rc == 0 ? p->v : new.v);
+	if (rc == 0)
+		*p = new;
+	return rc;
+}
+
+int
 prices_load(struct prices *p, const char *what, const char *text, size_t size, struct err *e)
 {
 	json_t *j = size > PRICES_FILE_MAX ? NULL : json_parse(what, text, size, e);
-	const char *date = json_str(j, "date");
-	struct prices new = *p;
 	int rc;
 
 	if (j == NULL)
 		return size > PRICES_FILE_MAX
 			   ? err_set(e, -EINVAL, "%s: is over %d KiB", what, PRICES_FILE_MAX / 1024)
 			   : -EINVAL;
-	new.v = xcalloc(PRICES_ROWS_MAX, sizeof(*new.v));
-	memcpy(new.v, p->v, p->count * sizeof(*new.v));
-	if (date == NULL || strlen(date) >= sizeof(new.date))
-		rc = err_set(e, -EINVAL, "%s: lacks its \"date\", as 2026-11-22", what);
-	else
-		rc = read_rows(&new, what, json_object_get(j, "models"), e);
-	if (rc == 0)
-		strlcpy(new.date, date, sizeof(new.date));
+	rc = prices_read(p, what, j, e);
 	json_decref(j);
-	free(rc == 0 ? p->v : new.v);
-	if (rc == 0)
-		*p = new;
 	return rc;
 }

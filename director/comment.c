@@ -148,6 +148,25 @@ put_person(const struct page *p)
 	}
 }
 
+/* A limit holds the run up: said first, so that nobody looks for a fault. */
+static void
+put_limit(const struct page *p)
+{
+	const struct view_task *first;
+	size_t n = view_run_ended(p->r) ? 0 : view_limited(p->r, &first);
+	char when[32];
+
+	if (n == 0)
+		return;
+	fprintf(p->f, "> **Waiting until %s** (%zu task%s, by itself): ",
+	    first->info->wait_until > 0
+		? clock_iso(when, sizeof(when), (int64_t)first->info->wait_until / 1000 * 1000)
+		: "a person gives other keys",
+	    n, n == 1 ? "" : "s");
+	markdown_text(p->f, first->info->reason, REASON_MAX);
+	fputs("\n\n", p->f);
+}
+
 static void
 put_verdict(const struct page *p)
 {
@@ -338,6 +357,7 @@ static void
 put_page(const struct page *p)
 {
 	put_head(p);
+	put_limit(p);
 	put_person(p);
 	put_wait(p);
 	put_verdict(p);

@@ -189,7 +189,7 @@ run_once(struct role *r, const struct attempt *a, const char *prompt, bool resum
 
 	conf_agent_options(&r->conf, conf_role(r->kind->who), &spec.options);
 	spec.options.max_musd = limit_usd(r, spec.options.max_musd);
-	agent_patience(&r->conf, &spec.patience);
+	agent_patience(&r->conf, r->answer_ms, r->idle_ms, &spec.patience);
 	spec.silence_ms = spec.patience.silence_ms;
 	w.timer = evtimer_new(r->loop.base, on_timer, &w);
 	rc = agent_run(&r->loop, &spec, o, e);
@@ -371,7 +371,7 @@ attempt_report(struct role *r, const struct agent_outcome *o, struct err *e)
 	}
 	switch (agent_end_next(o->end)) {
 	case AGENT_WAIT:
-		rc = role_wait(r, wait_until(r, o->until_ms), o->reason, e);
+		rc = role_wait(r, wait_until(r, o->until_ms), true, o->reason, e);
 		break;
 	case AGENT_AFRESH: /* a new session of its own has ended so too */
 	case AGENT_GIVE_UP:

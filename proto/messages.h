@@ -224,7 +224,9 @@ enum proto_who {
  */
 #define MSG_SECRETS_FIELDS(F)                                                                      \
 	F(str, name, REQ, NAME_MAX_BYTES)                                                          \
-	F(secret, env_json, REQ, 2 * KEYS_MAX)
+	F(secret, env_json, REQ, 2 * KEYS_MAX)                                                     \
+	F(u64, answer_ms, OPT, 0) /* how long the gateway may take until it answers, and be silent in one */ \
+	F(u64, idle_ms, OPT, 0)
 
 /* Behind ASSIGN: the round of reviews that is not answered yet, as REVIEW began it. */
 #define MSG_ROUND_FIELDS(F) F(str, review_json, REQ, REVIEW_MAX)
@@ -325,10 +327,11 @@ enum proto_who {
 	F(u64, ceiling_mb, REQ, 0)                                                                 \
 	F(u64, use_mb, REQ, 0)
 
-/* Nothing can be done until then; no attempt is used up. */
+/* Nothing can be done until then; no attempt is used up. limit: a key's or login's. */
 #define MSG_WAIT_FIELDS(F)                                                                         \
 	F(u64, until, REQ, 0)                                                                      \
-	F(str, reason, REQ, TEXT_MAX)
+	F(str, reason, REQ, TEXT_MAX)                                                              \
+	F(bool, limit, OPT, 0)
 
 /* A child, or the sender's own task, cannot be done. */
 #define MSG_FAIL_FIELDS(F)                                                                         \
@@ -471,7 +474,8 @@ enum proto_who {
 	F(u64, max_cost_uusd, OPT, 0) /* budgets; 0: none */                                       \
 	F(u64, max_tokens, OPT, 0)                                                                 \
 	F(u64, max_minutes, OPT, 0)                                                                \
-	F(str, pull_url, OPT, TEXT_MAX) /* of the pull request */
+	F(str, pull_url, OPT, TEXT_MAX) /* of the pull request */                                  \
+	F(str, prices, OPT, 32)         /* date of those that its cost was counted by; absent: its agents said it */
 
 /* unit: the process: none, starting, ready, stopping, draining, backoff, parked. */
 #define MSG_TASK_INFO_FIELDS(F)                                                                    \
@@ -487,6 +491,7 @@ enum proto_who {
 	F(u64, rework, OPT, 0)                                                                     \
 	F(str, reason, OPT, TEXT_MAX)                                                              \
 	F(u64, wait_until, OPT, 0)                                                                 \
+	F(bool, limited, OPT, 0) /* a key's or login's limit is what it waits for */               \
 	F(str, needs_json, OPT, LIST_MAX)                                                          \
 	F(str, owns_json, OPT, LIST_MAX)                                                           \
 	F(str, branch, OPT, REF_MAX)                                                               \
@@ -628,7 +633,8 @@ enum proto_who {
 #define MSG_GW_KEYS_FIELDS(F)                                                                      \
 	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
 	F(secret, configs_json, OPT, KEYS_MAX + 1)                                                 \
-	F(bool, current, OPT, 0)
+	F(bool, current, OPT, 0)                                                                   \
+	F(str, prices_json, OPT, OPTIONS_MAX) /* of the run, beside the built-in ones */
 #define MSG_GW_HAS_KEYS_FIELDS(F) MSG_GW_KEYS_FIELDS(F)
 
 /* All that it holds has been told; it serves agents on this port of 127.0.0.1. */
@@ -711,7 +717,8 @@ enum proto_who {
 	F(u64, cost_uusd, OPT, 0)                                                                  \
 	F(bool, shared, OPT, 0) /* another key is of the same organisation: their limits are one */ \
 	F(bool, first, OPT, 0)                                                                     \
-	F(u64, rows, OPT, 0)    /* how many there are */
+	F(u64, rows, OPT, 0)    /* how many there are */                                           \
+	F(str, prices, OPT, 32) /* date of those that cost is counted by; the gateway does not say it */
 #define MSG_GW_KEY_KNOWN_FIELDS(F)                                                                 \
 	F(str, run, REQ, NAME_MAX_BYTES)                                                           \
 	F(str, name, REQ, NAME_MAX_BYTES)                                                          \

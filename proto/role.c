@@ -97,6 +97,8 @@ take_secrets(struct role *r, const struct msg_secrets *m, struct err *e)
 	configs_wipe_strv(r->keys);
 	r->keys = keys;
 	xreplace(&r->keys_name, m->name);
+	r->answer_ms = (int64_t)m->answer_ms;
+	r->idle_ms = (int64_t)m->idle_ms;
 	change_redact(r);
 	if (r->env != NULL) /* not the first time */
 		make_env(r);
@@ -365,7 +367,7 @@ forgive_disk(struct role *r, int failure, struct err *e)
 		return failure;
 	text = xasprintf("%s; this goes on by itself when there is room", e->msg);
 	pause = pause < ROOM_MIN_MS ? ROOM_MIN_MS : pause > ROOM_MAX_MS ? ROOM_MAX_MS : pause;
-	rc = role_wait(r, (uint64_t)(clock_wall_ms() + pause), text, &ignored);
+	rc = role_wait(r, (uint64_t)(clock_wall_ms() + pause), false, text, &ignored);
 	free(text);
 	return rc == 0 ? ROLE_OVER : rc;
 }
@@ -500,10 +502,10 @@ role_rework(struct role *r, const char *task, const char *reason, const char *ev
 }
 
 int
-role_wait(struct role *r, uint64_t until_ms, const char *reason, struct err *e)
+role_wait(struct role *r, uint64_t until_ms, bool limit, const char *reason, struct err *e)
 {
 	char *why = words(reason, TEXT_MAX - 1);
-	const struct msg m = {.id = MSG_WAIT, .wait = {.until = until_ms, .reason = why}};
+	const struct msg m = {.id = MSG_WAIT, .wait = {.until = until_ms, .reason = why, .limit = limit}};
 	int rc;
 
 	log_info("waiting: %s", why);

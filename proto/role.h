@@ -70,7 +70,8 @@ struct role {
 	struct view *view; /* what an answer to STATUS is put into; NULL: nobody asks */
 	bool keyed;        /* SECRETS came */
 	unsigned keyings;  /* how often */
-	bool tokened;      /* ROLE_TOKEN came */
+	int64_t answer_ms, idle_ms; /* how long the gateway may take to answer, and be silent in an answer */
+	bool tokened;               /* ROLE_TOKEN came */
 	struct {
 		char kind[32], text[TEXT_MAX]; /* kind "": nothing */
 		uint64_t until;
@@ -126,8 +127,9 @@ int role_note(struct role *r, const struct msg_note *note, struct err *e);
 int role_fail(struct role *r, const char *task, const char *reason, struct err *e);
 int role_rework(struct role *r, const char *task, const char *reason, const char *evidence,
     const char *merge_from, struct err *e);
-/* until_ms: wall clock. The process is ended after it, and another one started then. */
-int role_wait(struct role *r, uint64_t until_ms, const char *reason, struct err *e);
+/* until_ms: wall clock; limit: of a key or login. The process is ended after it, and another one started
+ * then. */
+int role_wait(struct role *r, uint64_t until_ms, bool limit, const char *reason, struct err *e);
 /* ceiling: its agent was ended for what it took. */
 int role_attempt_failed(struct role *r, const char *reason, bool ceiling, struct err *e);
 /*

@@ -276,3 +276,19 @@ view_trouble(const struct view_task *t)
 		return VIEW_WAITING;
 	return VIEW_FINE;
 }
+
+size_t
+view_limited(const struct view_run *r, const struct view_task **first)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct msg_task_info *t = r->tasks[i].info;
+
+		if (!t->limited || strcmp(t->state, "waiting") != 0)
+			continue;
+		if (n++ == 0 || t->wait_until < (*first)->info->wait_until)
+			*first = &r->tasks[i];
+	}
+	return n;
+}

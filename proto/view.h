@@ -64,4 +64,7 @@ bool view_task_ended(const struct view_task *t); /* integrated, failed, cancelle
 enum view_trouble { VIEW_FAILED, VIEW_PARKED, VIEW_REWORK, VIEW_WAITING, VIEW_FINE };
 enum view_trouble view_trouble(const struct view_task *t);
 
+/* How many tasks of r wait for a key's or login's limit; *first: the one that goes on first. 0: none does. */
+size_t view_limited(const struct view_run *r, const struct view_task **first);
+
 #endif

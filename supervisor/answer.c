@@ -378,7 +378,8 @@ on_key_list(struct client *c, const struct msg *m, struct err *e)
 		    .tokens_in = k->tokens_in,
 		    .tokens_out = k->tokens_out,
 		    .cost_uusd = k->cost_uusd,
-		    .shared = k->shared};
+		    .shared = k->shared,
+		    .prices = run_prices_date(r)};
 		send_info(c, m->request, &info);
 	}
 	for (size_t i = 0; r != NULL && !in_use && i < r->keys.count; i++) {

@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/token.h"
 #include "proto/msg.h"
@@ -31,13 +32,16 @@ void
 gw_tell_keys(struct daemon *d, const struct run *r)
 {
 	char *text = r->keys.count > 0 ? configs_text(&r->keys) : NULL;
+	char *prices = r->conf.prices == NULL ? NULL : json_text(r->conf.prices);
 	const struct msg m = {.id = MSG_GW_KEYS,
 	    .gw_keys = {.run = r->id,
 		.configs_json = text,
-		.current = d->gw.current != NULL && strcmp(d->gw.current, r->id) == 0}};
+		.current = d->gw.current != NULL && strcmp(d->gw.current, r->id) == 0,
+		.prices_json = prices}};
 
 	say(d, &m);
 	configs_wipe_free(text);
+	free(prices);
 }
 
 static void
@@ -277,7 +281,6 @@ on_note(struct daemon *d, const struct msg_gw_note *m)
 	store_add_event(d->store, run, t != NULL ? t->id : NULL, kind, NULL, m->text);
 	if (t == NULL)
 		return;
-	t->limited |= strcmp(m->kind, "limited") == 0;
 	tell_role(t, m);
 }
 

@@ -93,6 +93,7 @@ info_run(struct info *i, const struct daemon *d, const struct run *r, struct msg
 	    .max_tokens = r->conf.max_run_tokens,
 	    .max_minutes = r->conf.max_run_minutes,
 	    .pull_url = r->pull_url,
+	    .prices = r->keyed ? run_prices_date(r) : NULL,
 	};
 }
 
@@ -181,6 +182,7 @@ info_task(struct info *i, const struct daemon *d, const struct task *t, struct m
 	    .rework = (uint64_t)t->rework,
 	    .reason = own != NULL ? own : i->reason,
 	    .wait_until = task_state(t) == TASK_WAITING ? (uint64_t)t->wait_until : 0,
+	    .limited = task_state(t) == TASK_WAITING && t->limited,
 	    .needs_json = t->needs,
 	    .owns_json = t->owns,
 	    .branch = t->branch,

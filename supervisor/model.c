@@ -4,6 +4,7 @@
 #include "common/agent.h"
 #include "common/alloc.h"
 #include "common/json.h"
+#include "common/prices.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -226,6 +227,14 @@ task_use(const struct task *t)
 		return (struct task_use){
 		    (uint64_t)t->gw_cost_uusd, (uint64_t)t->gw_tokens_in, (uint64_t)t->gw_tokens_out};
 	return (struct task_use){(uint64_t)t->cost_uusd, (uint64_t)t->tokens_in, (uint64_t)t->tokens_out};
+}
+
+const char *
+run_prices_date(const struct run *r)
+{
+	const char *date = json_str(r->conf.prices, "date");
+
+	return date == NULL ? PRICES_DATE : date;
 }
 
 uint64_t

@@ -115,7 +115,8 @@ struct peer;
 	C(text, review)      /* what was asked of it then */                                                 \
 	C(text, review_said) /* what its agent said to that */                                               \
 	C(text, kept_base)   /* what it had handed in before: it stands when the review's work fails */      \
-	C(text, kept_head)
+	C(text, kept_head)                                                                           \
+	C(num, limited)    /* what it waits for is a key's or login's limit: other keys may wake it */
 
 typedef char *column_text;
 typedef int64_t column_num;
@@ -146,7 +147,6 @@ struct task {
 
 	char *token;             /* a secret: what opens the gateway to its agent; NULL: none */
 	int64_t gap_in, gap_out; /* tokens that the gateway counted and its agents did not, as last told */
-	bool limited;            /* its agent ended for want of a key: others may wake it */
 	bool agent_done; /* this process has run its agent: what is left is to commit, gate and hand in */
 
 	/* What it says it does. */
@@ -218,6 +218,8 @@ struct task_use {
 	uint64_t cost_uusd, tokens_in, tokens_out;
 };
 struct task_use task_use(const struct task *t);
+/* The date of the prices by which the gateway counts r's cost. Borrowed. */
+const char *run_prices_date(const struct run *r);
 /* What the gateway may have counted for t when its present attempt has to end, by max_usd of its role and by
  * max_task_usd; 0: no limit. */
 uint64_t task_max_uusd(const struct task *t);

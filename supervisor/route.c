@@ -269,8 +269,10 @@ on_attempt_failed(struct request *q)
 static int
 on_wait(struct request *q)
 {
-	if (task_state(q->t) == TASK_RUNNING)
+	if (task_state(q->t) == TASK_RUNNING) {
 		q->t->wait_until = q->m->wait.until > 0 ? (int64_t)q->m->wait.until : 1;
+		q->t->limited = q->m->wait.limit;
+	}
 	return feed(q, q->t, TASK_EV_WAIT, q->m->wait.reason);
 }
 

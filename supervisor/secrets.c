@@ -121,6 +121,8 @@ secrets_send(struct task *t)
 	if (rc == 0) {
 		json = agent_variables(t);
 		m.secrets.env_json = json;
+		m.secrets.answer_ms = (uint64_t)configs_answer_ms(&t->run->keys);
+		m.secrets.idle_ms = CONFIGS_IDLE_MS;
 		rc = peer_send(t->peer, &m, &e);
 		configs_wipe_free(json);
 	}

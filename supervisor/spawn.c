@@ -240,7 +240,8 @@ spawn_process(struct daemon *d, struct task *t)
 	}
 	process_started(&t->process, pid);
 	t->unit_dirty = true;
-	t->agent_done = t->limited = false;
+	t->agent_done = false;
+	t->limited = 0;
 	t->began_ms = clock_now_ms();
 	t->last_words = t->level == 0 && t->run->epilogue;
 	hold_started(d, t);

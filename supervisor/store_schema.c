@@ -90,6 +90,8 @@ static const char *const migrations[] = {
     "ALTER TABLE task ADD COLUMN review_said TEXT;"
     "ALTER TABLE task ADD COLUMN kept_base TEXT;"
     "ALTER TABLE task ADD COLUMN kept_head TEXT;",
+    /* 15: who waits for a limit */
+    "ALTER TABLE task ADD COLUMN limited INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

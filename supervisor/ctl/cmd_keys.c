@@ -58,6 +58,7 @@ row_object(const struct msg_key_info *k)
 	add_text(o, "organisation", k->organisation);
 	add_text(o, "family", k->family);
 	add_text(o, "why", k->why);
+	add_text(o, "prices", k->prices);
 	add_time(o, "until", k->until);
 	add_time(o, "since", k->since);
 	return o;
@@ -138,6 +139,10 @@ show_text(const struct rows *r)
 		    &l, LINE_BAD, "Keys of one organisation share its limits: a second one gains nothing.");
 	if (shared)
 		line_end(&l);
+	if (r->count > 0 && r->v[0]->key_info.prices != NULL) {
+		line_addf(&l, LINE_DIM, "USD by the prices of %s", r->v[0]->key_info.prices);
+		line_end(&l);
+	}
 	if (r->count == 0) {
 		line_add(&l, LINE_PLAIN, "no keys: agents use your own login");
 		line_end(&l);

@@ -33,7 +33,11 @@ put_totals(FILE *f, const struct msg_run_info *i)
 		fprintf(
 		    f, "- time: %s\n", clock_age(text, sizeof(text), (int64_t)(i->ended_at - i->started_at)));
 	if (i->cost_uusd != 0)
-		fprintf(f, "- cost: %s\n", line_money(text, sizeof(text), i->cost_uusd));
+		fprintf(f, "- cost: %s", line_money(text, sizeof(text), i->cost_uusd));
+	if (i->cost_uusd != 0 && i->prices != NULL)
+		fprintf(f, " (prices of %s)", i->prices);
+	if (i->cost_uusd != 0)
+		fputc('\n', f);
 }
 
 static void

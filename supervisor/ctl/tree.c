@@ -12,6 +12,7 @@
 #define COLUMN_TEXT 32
 #define PROBLEMS_SHARE 3 /* problems take at most a third of a limited height */
 #define PROBLEMS_LEAST 3
+#define DAY_MS 86400000
 
 enum line_style
 tree_state_style(const char *state)
@@ -125,16 +126,21 @@ add_changes(struct lines *l, bool *first, uint64_t files, uint64_t insertions, u
 }
 
 static void
+draw_title(const struct view_run *r, struct lines *out)
+{
+	line_addf(out, LINE_BOLD, "%s", r->id);
+	line_gap(out, 2);
+	line_add(out, LINE_BOLD, r->info->title);
+	line_end(out);
+}
+
+static void
 draw_head(const struct view_run *r, int64_t now_ms, struct lines *out)
 {
 	const struct msg_run_info *i = r->info;
 	char age[32];
 	bool first = true;
 
-	line_addf(out, LINE_BOLD, "%s", r->id);
-	line_gap(out, 2);
-	line_add(out, LINE_BOLD, i->title);
-	line_end(out);
 	line_add(out, tree_state_style(i->state), i->stopped ? "stopped" : i->state);
 	line_gap(out, 1);
 	line_addf(out, LINE_PLAIN, "%s %s", i->ended_at != 0 ? "after" : "for",
@@ -148,6 +154,35 @@ draw_head(const struct view_run *r, int64_t now_ms, struct lines *out)
 		first = false;
 		add_usage(out, &first, i->tokens_in, i->tokens_out, i->cost_uusd);
 	}
+	line_end(out);
+}
+
+/* A limit holds the run up, and nobody has to do anything: before all else, so that nobody looks for a fault.
+ */
+static void
+draw_limit(const struct view_run *r, int64_t now_ms, struct lines *out)
+{
+	const struct view_task *first;
+	size_t n = view_limited(r, &first);
+	char when[32] = "a person gives other keys", age[32];
+	time_t at;
+	struct tm tm;
+
+	if (n == 0)
+		return;
+	if (first->info->wait_until > 0) {
+		at = (time_t)(first->info->wait_until / 1000);
+		localtime_r(&at, &tm);
+		strftime(when, sizeof(when),
+		    (int64_t)first->info->wait_until - now_ms < DAY_MS ? "%H:%M" : "%Y-%m-%d %H:%M", &tm);
+	}
+	line_addf(out, LINE_WARN, "waiting until %s", when);
+	if (first->info->wait_until > (uint64_t)now_ms)
+		line_addf(out, LINE_WARN, ", %s more",
+		    clock_age(age, sizeof(age), (int64_t)first->info->wait_until - now_ms));
+	line_addf(out, LINE_WARN, ", %zu task%s:", n, n == 1 ? "" : "s");
+	line_gap(out, 1);
+	line_wrap(out, LINE_PLAIN, first->info->reason != NULL ? first->info->reason : "a limit", 2);
 	line_end(out);
 }
 
@@ -362,6 +397,9 @@ tree_draw(const struct view_run *r, size_t height, int64_t now_ms, struct lines 
 
 	if (r->msg == NULL)
 		return;
+	draw_title(r, out);
+	if (!view_run_ended(r))
+		draw_limit(r, now_ms, out);
 	draw_head(r, now_ms, out);
 	draw_limits(r, now_ms, out);
 	if (!view_run_ended(r)) /* the last words tell what is missing */

@@ -63,8 +63,10 @@ add_figures(const struct msg_run_info *i, struct lines *out)
 		if (i->cost_uusd != 0)
 			n = (size_t)snprintf(
 			    text, sizeof(text), "%s, ", line_money(a, sizeof(a), i->cost_uusd));
-		snprintf(text + n, sizeof(text) - n, "%s tokens in, %s out",
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s tokens in, %s out",
 		    line_count(a, sizeof(a), i->tokens_in), line_count(b, sizeof(b), i->tokens_out));
+		if (i->cost_uusd != 0 && i->prices != NULL)
+			snprintf(text + n, sizeof(text) - n, " (prices of %s)", i->prices);
 		row(out, "cost", text);
 	}
 }

@@ -52,7 +52,9 @@ tell(struct exchange *ex)
 	usage_reader_end(&ex->usage, &r.usage);
 	price = prices_find(&ex->g->prices, r.usage.model[0] != '\0' ? r.usage.model : ex->model);
 	r.priced = price != NULL;
-	r.cost_nusd = prices_cost(price, &r.usage);
+	r.cost_nusd =
+	    prices_cost(price, &(struct price_use){r.usage.input, r.usage.output, r.usage.cache_read,
+				   r.usage.cache_write, r.usage.cache_write_1h, r.usage.searches});
 	settle(ex, &r);
 	ex->g->hooks.done(ex->g->hooks.arg, &r);
 }

@@ -8,10 +8,10 @@
 
 #include "common/configs.h"
 #include "common/err.h"
+#include "common/prices.h"
 #include "supervisor/gateway/budgets.h"
 #include "supervisor/gateway/conns.h"
 #include "supervisor/gateway/keys.h"
-#include "supervisor/gateway/prices.h"
 #include "supervisor/gateway/tokens.h"
 #include "supervisor/gateway/usage.h"
 
@@ -79,8 +79,7 @@ void gateway_probe(struct gateway *g);
 /* Prices from now on; *p is empty afterwards. Before, the built-in ones hold. */
 void gateway_take_prices(struct gateway *g, struct prices *p);
 /* The built-in prices with the file's in their place (prices_load). 0, or -errno with a sentence and the
- * prices as they were. Once configurations are read, and when they are read again: $ORCH_PRICES names the
- * file. */
+ * prices as they were. */
 int gateway_read_prices(struct gateway *g, const char *path, struct err *e);
 /* What the task and those below it, or it alone, may spend (budgets_set). Beyond it requests are answered
  * 402. */

@@ -11,6 +11,7 @@
 #ifndef ORCH_GATEWAY_KEYS_H
 #define ORCH_GATEWAY_KEYS_H
 
+#include "common/configs.h"
 #include "supervisor/gateway/limits.h"
 
 #include <stdbool.h>
@@ -22,12 +23,12 @@
 #define KEYS_WAIT_MS 30000 /* a wait that is no longer is waited here; a longer one is answered */
 #define KEYS_REACH_MS                                                                                        \
 	10000 /* the same for an endpoint to be reachable again: a dead one is said in seconds */
-#define KEYS_QUEUE_MS 120000    /* how long a request may wait for its turn at a key */
-#define KEYS_BARE_RETRY_MS 2000 /* a 429 that says nothing */
-#define KEYS_BURST_MIN_MS 1000  /* a retry-after of nothing would be no wait at all */
-#define KEYS_QUOTA_MS 60000     /* a spent quota that does not say until when */
-#define KEYS_UNPAID_MS 600000   /* 402: someone has to pay first */
-#define KEYS_PROBE_MIN_MS 5000  /* an unreachable endpoint is tried again after this, doubling */
+#define KEYS_QUEUE_MS CONFIGS_QUEUE_MS /* how long a request may wait for its turn at a key */
+#define KEYS_BARE_RETRY_MS 2000        /* a 429 that says nothing */
+#define KEYS_BURST_MIN_MS 1000         /* a retry-after of nothing would be no wait at all */
+#define KEYS_QUOTA_MS 60000            /* a spent quota that does not say until when */
+#define KEYS_UNPAID_MS 600000          /* 402: someone has to pay first */
+#define KEYS_PROBE_MIN_MS 5000         /* an unreachable endpoint is tried again after this, doubling */
 #define KEYS_PROBE_MAX_MS 300000
 #define KEYS_FAULTS_MAX 2   /* resets and stalls one after the other that make an endpoint unreachable */
 #define KEYS_LIMIT_FIRST 32 /* requests in flight that a key may have: at first */

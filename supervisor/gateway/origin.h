@@ -8,7 +8,7 @@
 
 #define ORIGIN_URL "https://api.anthropic.com"
 /* Where API_TIMEOUT_MS says nothing. The API itself ends an answer in one piece after ten minutes. */
-#define ORIGIN_FIRST_BYTE_MS 120000
+#define ORIGIN_FIRST_BYTE_MS CONFIGS_ANSWER_MS
 #define ORIGIN_WHOLE_ANSWER_MS 600000
 
 struct origin {

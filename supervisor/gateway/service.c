@@ -37,6 +37,7 @@ static const struct timeval states_after = {.tv_usec = 200000};
 struct held {
 	TAILQ_ENTRY(held) entry;
 	char *run, *text; /* text: a secret */
+	char *prices;     /* JSON; NULL: the built-in ones */
 };
 
 /* An attempt that was let in. */
@@ -92,7 +93,20 @@ drop_held(struct service *s, struct held *h)
 	TAILQ_REMOVE(&s->held, h, entry);
 	configs_wipe_free(h->text);
 	free(h->run);
+	free(h->prices);
 	free(h);
+}
+
+static void
+use_prices(struct service *s, const struct held *h)
+{
+	struct prices p;
+	struct err e = {""};
+
+	prices_init(&p);
+	if (h->prices != NULL && prices_load(&p, "prices", h->prices, strlen(h->prices), &e) < 0)
+		log_error("the prices of run %s stay unused: %s", h->run, e.msg);
+	gateway_take_prices(s->gateway, &p);
 }
 
 /* orchd has checked them: what does not parse here is a bug, and the last good ones stay. */
@@ -107,6 +121,7 @@ use(struct service *s, const struct held *h)
 		return;
 	}
 	gateway_take_configs(s->gateway, &c);
+	use_prices(s, h);
 	gateway_probe(s->gateway);
 	xreplace(&s->current, h->run);
 }
@@ -122,6 +137,7 @@ on_keys(struct service *s, const struct msg_gw_keys *m)
 		h = xcalloc(1, sizeof(*h));
 		h->run = xstrdup(m->run);
 		h->text = xstrdup(m->configs_json);
+		h->prices = xstrdup(m->prices_json);
 		TAILQ_INSERT_TAIL(&s->held, h, entry);
 	} else if (!m->current) {
 		drop_held(s, h);
@@ -486,7 +502,7 @@ static int
 open_service(struct service *s, struct err *e)
 {
 	const struct gateway_hooks hooks = {on_note, on_done, s};
-	const char *prices = getenv("ORCH_PRICES"), *log = getenv("ORCH_REQUEST_LOG");
+	const char *log = getenv("ORCH_REQUEST_LOG");
 	int rc = find_port(&s->port, e);
 
 	if (rc < 0)
@@ -495,8 +511,6 @@ open_service(struct service *s, struct err *e)
 	s->gateway = gateway_new(s->loop.base, &hooks);
 	if (s->gateway == NULL)
 		return err_set(e, -EIO, "cannot set up the HTTP server");
-	if (prices != NULL && prices[0] != '\0' && gateway_read_prices(s->gateway, prices, e) < 0)
-		log_warn("%s; the built-in prices hold", e->msg);
 	if (log != NULL && reqlog_open(&s->log, log, REQLOG_BYTES_MAX, e) < 0)
 		log_warn("%s; requests are not logged", e->msg);
 	s->ops = (struct link_ops){.on_msg = on_msg, .on_connected = on_connected, .arg = s};

@@ -6,12 +6,14 @@
 #ifndef ORCH_GATEWAY_UPSTREAM_H
 #define ORCH_GATEWAY_UPSTREAM_H
 
+#include "common/configs.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define UPSTREAM_CONNECT_MS 10000
-#define UPSTREAM_IDLE_MS 90000
+#define UPSTREAM_IDLE_MS CONFIGS_IDLE_MS
 #define UPSTREAM_HEAD_MAX (256 * 1024) /* bytes of an answer's headers */
 
 struct event_base;

@@ -1,6 +1,6 @@
 /* fuzz_prices: any file of prices either becomes rows that can be reckoned with, or a sentence, and then
  * nothing has changed. */
-#include "supervisor/gateway/prices.h"
+#include "common/prices.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct usage u = {.input = 1000, .output = 1000, .cache_read = 1000, .cache_write = 1000};
+	struct price_use u = {.input = 1000, .output = 1000, .cache_read = 1000, .cache_write = 1000};
 	struct err e = {""};
 	struct prices p;
 	size_t before;

@@ -176,6 +176,7 @@ test_waiting_is_not_failing(void **state)
 	static const char *const spent[] = {"one", NULL}, *const fresh[] = {"two", NULL};
 	struct e2e *e = *state;
 	char *file, *text;
+	struct ctlrun shown;
 	json_t *run, *task;
 
 	e2e_api_script(&api, "one", "reply x2\ntext ok\n" SPENT);
@@ -187,6 +188,10 @@ test_waiting_is_not_failing(void **state)
 	e2e_script(e, "worker-a.x.2", "expect_resumed\nask 1\nwrite a/x.txt <<END\nx\nEND\nsay done\n");
 	e2e_begin(e, "--detach", NULL);
 	e2e_await(e, "m1/em1/w1", "state", "waiting");
+	assert_int_equal(e2e_ctl(e, &shown, "status", "m1", NULL), 0);
+	if (strstr(shown.out, "\nwaiting until ") != strchr(shown.out, '\n'))
+		fail_msg("%s", shown.out); /* before all else */
+	ctlrun_clear(&shown);
 	run = e2e_status(e, "m1");
 	task = e2e_task(run, "m1/em1/w1");
 	if (strstr(json_str(task, "reason"), "key one: quota of") == NULL)
@@ -364,23 +369,36 @@ test_a_budget_of_an_attempt(void **state)
 {
 	static const char *const names[] = {"one", NULL};
 	struct e2e *e = *state;
+	static const char prices[] =
+	    "{\"date\":\"2026-12-24\",\"models\":{\"claude-sonnet-5-5\":{\"input\":8,\"output\":1}}}";
+	char *file = xasprintf("%s/prices.json", e->tmp);
 	const char *reason;
-	json_t *run;
+	json_t *run, *keys;
 
-	e2e_api_script(&api, "one", "reply forever\ntext ok\nusage 40000 0\n"); /* 0.08 USD at 2 a million */
+	assert_int_equal(fd_write_file(file, prices, strlen(prices), 0600), 0);
+	e2e_api_script(&api, "one", "reply forever\ntext ok\nusage 10000 0\n"); /* 0.08 USD */
 	use_keys(names);
 	e2e_plan(e, "director", "", "a");
 	e2e_plan(e, "em-a", "", "x");
-	e2e_script(e, "worker-a.x.1", "ask 2\nerror It broke\n");
+	e2e_script(e, "worker-a.x.1", "ask 2\ntouch @/asked\nwait_file @/go\nerror It broke\n");
 	e2e_script(e, "worker-a.x.2", "ask 9\nsay never\n");
-	e2e_begin(e, "--max-usd-worker", "0.2", NULL);
+	e2e_begin(e, "--max-usd-worker", "0.2", "--prices", file, NULL);
+	e2e_await_file(e, "asked");
+	await_keys(e);
+	keys = list_keys(e);
+	assert_string_equal(json_str(json_array_get(keys, 0), "prices"), "2026-12-24");
+	json_decref(keys);
+	e2e_touch(e, "go");
 	assert_int_equal(e2e_end(e), 1);
 	assert_int_equal(count_requests("one"), 2 + 3);
 	run = e2e_status(e, "m1");
 	reason = json_str(e2e_task(run, "m1/em1/w1"), "reason");
 	if (strstr(reason, "nothing is left of the budget of m1/em1/w1: 0.4000 of 0.3600 USD") == NULL)
 		fail_msg("%s", reason);
+	assert_string_equal(json_str(run, "prices"), "2026-12-24");
 	json_decref(run);
+	unlink(file);
+	free(file);
 }
 
 /* Three areas with three tasks each; every worker asks four times. Returns how long the run took. */

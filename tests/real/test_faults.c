@@ -156,7 +156,7 @@ as_configured(struct real *f)
 
 	conf_init(&c);
 	c.agent_silence_ms = 45000;
-	agent_patience(&c, &f->spec.patience);
+	agent_patience(&c, 0, 0, &f->spec.patience);
 	f->spec.patience.retries = 1;
 	f->spec.silence_ms = f->spec.patience.silence_ms;
 	conf_clear(&c);

@@ -174,10 +174,13 @@ test_patience(void **state)
 {
 	static const struct {
 		uint64_t silence_ms, api_timeout_ms;
-		int64_t answer_ms, idle_ms, silent_ms;
-	} cases[] = {{300000, 0, 120000, 60000, 300000}, {60000, 0, 24000, 12000, 60000},
-	    {10000, 0, 4000, 10000, 10000}, {300000, 600000, 600000, 60000, 750000},
-	    {300000, 30000, 30000, 60000, 300000}};
+		int64_t answer_ms, idle_ms, silent_ms, gateway_ms;
+	} cases[] = {{300000, 0, 120000, 60000, 300000, 0}, {60000, 0, 24000, 12000, 60000, 0},
+	    {10000, 0, 4000, 10000, 10000, 0}, {300000, 600000, 600000, 60000, 750000, 0},
+	    {300000, 30000, 30000, 60000, 300000, 0},
+	    /* The gateway gives up first, whatever a person set. */
+	    {300000, 0, 380000, 110000, 630000, 360000}, {900000, 30000, 380000, 110000, 900000, 360000},
+	    {300000, 600000, 600000, 110000, 850000, 360000}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -187,7 +190,7 @@ test_patience(void **state)
 		conf_init(&c);
 		c.agent_silence_ms = cases[i].silence_ms;
 		c.api_timeout_ms = cases[i].api_timeout_ms;
-		agent_patience(&c, &p);
+		agent_patience(&c, cases[i].gateway_ms, cases[i].gateway_ms == 0 ? 0 : 90000, &p);
 		assert_int_equal(p.answer_ms, cases[i].answer_ms);
 		assert_int_equal(p.idle_ms, cases[i].idle_ms);
 		assert_int_equal(p.silence_ms, cases[i].silent_ms);

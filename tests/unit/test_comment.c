@@ -66,6 +66,42 @@ assert_has_not(const char *text, const char *words)
 		fail_msg("\"%s\" is in:\n%s", words, text);
 }
 
+/* What holds the run up is the first thing said, before a question and what failed. */
+static void
+test_a_limit_comes_first(void **state)
+{
+	struct msg run = ctlmodel_run("running"), task = ctlmodel_task("m1/em1/w2", "Eval", "waiting");
+	char *text;
+
+	(void)state;
+	run.run_info.question = "May I?";
+	put_run(run);
+	put_task("m1/em1", "Core", "running", NULL);
+	put_task("m1/em1/w1", "Parse", "failed", "It broke");
+	task.task_info.limited = true;
+	task.task_info.reason = "no key can serve it: key work: quota of opus spent until 14:00";
+	task.task_info.wait_until = 1795356000000; /* 2026-11-22T14:00:00Z */
+	view_put(&view, &task, NULL);
+	task.task_info.task = "m1/em1/w3";
+	task.task_info.wait_until += 60000;
+	view_put(&view, &task, NULL);
+	text = render(&no_facts);
+	assert_has(text, "> **Waiting until 2026-11-22T14:00:00");
+	assert_has(
+	    text, "(2 tasks, by itself): no key can serve it: key work: quota of opus spent until 14:00");
+	assert_true(strstr(text, "Waiting until") < strstr(text, "May I?"));
+	assert_true(strstr(text, "Waiting until") < strstr(text, "It broke"));
+	free(text);
+	/* It goes on. */
+	task.task_info.state = "running";
+	view_put(&view, &task, NULL);
+	task.task_info.task = "m1/em1/w2";
+	view_put(&view, &task, NULL);
+	text = render(&no_facts);
+	assert_has_not(text, "Waiting until");
+	free(text);
+}
+
 static void
 test_a_running_run(void **state)
 {
@@ -305,6 +341,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_a_running_run),
+	    TEST(test_a_limit_comes_first),
 	    TEST(test_a_question_comes_first),
 	    TEST(test_a_wait_comes_first),
 	    TEST(test_an_end),

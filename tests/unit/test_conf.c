@@ -3,8 +3,10 @@
 #include "common/conf_check.h"
 
 #include "common/alloc.h"
+#include "common/fd.h"
 #include "common/json.h"
 #include "tests/helper/lib/test.h"
+#include "tests/helper/lib/tmp.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -93,6 +95,10 @@ static const struct {
     {"{\"verify\": [\"\"]}", "verify must not be empty"},
     {"{\"verify\": [\"a\", 1]}", "verify must be a string or an array of strings"},
     {"{\"verify\": true}", "verify must be a string or an array of strings"},
+    {"{\"prices\": 3}", "prices: lacks its \"date\", as 2026-11-22"},
+    {"{\"prices\": {\"date\": \"2026-12-24\"}}", "prices: \"models\" must be an object of models"},
+    {"{\"prices\": {\"date\": \"2026-12-24\", \"models\": {\"glm\": {\"input\": 1}}}}",
+	"prices: models.glm: input and output must be there, and all prices numbers from 0 to 1000000"},
     {"{\"agent_env\": []}", "agent_env must be an object of strings"},
     {"{\"agent_env\": {\"A\": 1}}", "agent_env: the value of A must be a string"},
     {"{\"agent_env\": {\"1A\": \"\"}}", "agent_env: \"1A\" is not a variable's name"},
@@ -104,6 +110,49 @@ static const struct {
 	"agent_env: ANTHROPIC_API_KEY is a secret, and options are kept on disk: set it in orch's own "
 	"environment"},
 };
+
+/* In the file it is the table itself, in a flag the name of a file; it travels with the frozen options. */
+static void
+test_prices(void **state)
+{
+	static const char table[] =
+	    "{\"date\":\"2026-12-24\",\"models\":{\"glm\":{\"input\":1,\"output\":2}}}";
+	char *dir = tmp_make(), *path = tmp_path(dir, "prices"), *text = xasprintf("{\"prices\": %s}", table);
+	char flag[] = "--prices", *argv[] = {flag, path}, *want;
+	struct err e = {""};
+	struct conf c, d;
+	int i = 0;
+
+	(void)state;
+	conf_init(&c);
+	conf_init(&d);
+	assert_int_equal(from_file(&c, text, &e), 0);
+	assert_string_equal(json_string_value(json_object_get(c.prices, "date")), "2026-12-24");
+	conf_clear(&c);
+	conf_init(&c);
+	assert_int_equal(conf_from_flag(&c, 2, argv, &i, &e), -EINVAL);
+	want = xasprintf("--prices: cannot read %s: No such file or directory", path);
+	assert_string_equal(e.msg, want);
+	free(want);
+	assert_int_equal(fd_write_file(path, "{]", 2, 0600), 0);
+	i = 0;
+	assert_int_equal(conf_from_flag(&c, 2, argv, &i, &e), -EINVAL);
+	want = xasprintf("--prices: %s: line 1, ", path);
+	assert_ptr_equal(strstr(e.msg, want), e.msg);
+	free(want);
+	assert_int_equal(fd_write_file(path, table, strlen(table), 0600), 0);
+	i = 0;
+	assert_int_equal(conf_from_flag(&c, 2, argv, &i, &e), 1);
+	want = conf_freeze(&c);
+	assert_int_equal(conf_thaw(&d, want, &e), 0);
+	assert_true(json_equal(c.prices, d.prices));
+	free(want);
+	free(text);
+	free(path);
+	tmp_remove(dir);
+	conf_clear(&c);
+	conf_clear(&d);
+}
 
 static void
 file_faults_are_sentences(void **state)
@@ -401,6 +450,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_prices),
 	    cmocka_unit_test(defaults_are_the_tables),
 	    cmocka_unit_test(file_is_read),
 	    cmocka_unit_test(file_faults_are_sentences),

@@ -1,5 +1,6 @@
 /* prices: the built-in table, what a file changes of it, and sums that are exact. */
-#include "supervisor/gateway/prices.h"
+#include "common/prices.h"
+#include "supervisor/gateway/usage.h"
 
 #include "tests/helper/lib/test.h"
 
@@ -25,7 +26,7 @@ teardown(void **state)
 }
 
 static uint64_t
-cost(const char *model, struct usage u)
+cost(const char *model, struct price_use u)
 {
 	return prices_cost(prices_find(&p, model), &u);
 }
@@ -55,20 +56,21 @@ static void
 test_sums(void **state)
 {
 	(void)state;
-	assert_int_equal(cost("claude-opus-5-5", (struct usage){.input = 100, .output = 20}), 800000);
+	assert_int_equal(cost("claude-opus-5-5", (struct price_use){.input = 100, .output = 20}), 800000);
 	assert_int_equal(
 	    cost("claude-opus-5-5",
-		(struct usage){.cache_read = 10, .cache_write = 3, .cache_write_1h = 1, .searches = 2}),
+		(struct price_use){.cache_read = 10, .cache_write = 3, .cache_write_1h = 1, .searches = 2}),
 	    10 * 200 + 2 * 5000 + 8000 + 2 * 10000000);
-	assert_int_equal(cost("glm-4.6", (struct usage){.input = 100}), 0);
+	assert_int_equal(cost("glm-4.6", (struct price_use){.input = 100}), 0);
 	/* More of the cache's hour than of the cache: nonsense, and no overflow. */
 	assert_int_equal(
-	    cost("claude-opus-5-5", (struct usage){.cache_write = 1, .cache_write_1h = 9}), 8000);
+	    cost("claude-opus-5-5", (struct price_use){.cache_write = 1, .cache_write_1h = 9}), 8000);
 	/* A long prompt changes the price of all of the request. */
-	assert_int_equal(cost("claude-haiku-5-5", (struct usage){.input = 100000, .output = 1}), 10000500);
-	assert_int_equal(cost("claude-haiku-5-5", (struct usage){.input = 90000, .cache_read = 10001}),
+	assert_int_equal(
+	    cost("claude-haiku-5-5", (struct price_use){.input = 100000, .output = 1}), 10000500);
+	assert_int_equal(cost("claude-haiku-5-5", (struct price_use){.input = 90000, .cache_read = 10001}),
 	    90000 * 500 + 10001 * 50);
-	assert_true(cost("claude-opus-4-1", (struct usage){.input = USAGE_TOKENS_MAX}) > 0);
+	assert_true(cost("claude-opus-4-1", (struct price_use){.input = USAGE_TOKENS_MAX}) > 0);
 	assert_int_equal(prices_guess(prices_find(&p, "claude-opus-5-5"), 4000), 1000 * 4000 + 1000 * 20000);
 	assert_int_equal(prices_guess(NULL, 4000), 0);
 }
@@ -86,17 +88,17 @@ test_file(void **state)
 	assert_string_equal(p.date, "2026-12-24");
 	assert_int_equal(
 	    cost("claude-opus-5-5",
-		(struct usage){
+		(struct price_use){
 		    .input = 1, .output = 1, .cache_read = 1, .cache_write = 2, .cache_write_1h = 1}),
 	    1000 + 2000 + 100 + 1250 + 2000);
-	assert_int_equal(cost("glm-4.6", (struct usage){.input = 1,
+	assert_int_equal(cost("glm-4.6", (struct price_use){.input = 1,
 					     .output = 1,
 					     .cache_read = 1,
 					     .cache_write = 2,
 					     .cache_write_1h = 1,
 					     .searches = 1}),
 	    600 + 2200 + 0 + 700 + 800 + 500000000);
-	assert_int_equal(cost("claude-sonnet-5", (struct usage){.input = 1}), 2000); /* stays */
+	assert_int_equal(cost("claude-sonnet-5", (struct price_use){.input = 1}), 2000); /* stays */
 }
 
 static void
@@ -122,7 +124,7 @@ test_bad_files(void **state)
 		assert_true(prices_load(&p, "prices", rows[i].text, strlen(rows[i].text), &e) < 0);
 		if (strstr(e.msg, rows[i].says) == NULL)
 			fail_msg("row %zu: %s", i, e.msg);
-		assert_int_equal(cost("claude-opus-5-5", (struct usage){.input = 1}), 4000);
+		assert_int_equal(cost("claude-opus-5-5", (struct price_use){.input = 1}), 4000);
 		assert_null(prices_find(&p, "a"));
 	}
 }

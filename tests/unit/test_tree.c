@@ -183,6 +183,46 @@ test_height(void **state)
 	view_clear(&v);
 }
 
+/* A wait for a limit is the second line, whatever else there is to say. */
+static void
+test_a_limit_comes_first(void **state)
+{
+	struct msg m = ctlmodel_run("running");
+	struct lines l;
+	struct view v;
+
+	(void)state;
+	view_init(&v);
+	m.run_info.question = "May I?";
+	put(&v, m);
+	m = ctlmodel_task("m1/em1/w1", "Part", "waiting");
+	m.task_info.reason = "no key can serve it: key work: quota of opus spent until 14:00";
+	m.task_info.wait_until = CTLMODEL_NOW + 90000;
+	m.task_info.limited = true;
+	put(&v, m);
+	lines_init(&l, 0, false);
+	tree_draw(view_last(&v), 24, CTLMODEL_NOW, &l);
+	assert_string_equal(l.line[0], "m1  Build a functional calculator");
+	assert_memory_equal(l.line[1], "waiting until ", 14);
+	if (strstr(l.line[1], ", 1m 30s more, 1 task: no key can serve it: key work: quota of opus") == NULL)
+		fail_msg("%s", l.line[1]);
+	lines_clear(&l);
+	/* Without end, until somebody gives other keys; and over. */
+	m.task_info.wait_until = 0;
+	put(&v, m);
+	lines_init(&l, 0, false);
+	tree_draw(view_last(&v), 24, CTLMODEL_NOW, &l);
+	assert_memory_equal(l.line[1], "waiting until a person gives other keys, 1 task: ", 49);
+	lines_clear(&l);
+	m.task_info.state = "running";
+	put(&v, m);
+	lines_init(&l, 0, false);
+	tree_draw(view_last(&v), 24, CTLMODEL_NOW, &l);
+	assert_memory_equal(l.line[1], "running for", 11);
+	lines_clear(&l);
+	view_clear(&v);
+}
+
 static void
 test_many_problems(void **state)
 {
@@ -369,16 +409,15 @@ test_end_partial(void **state)
 	put(&v, m);
 	lines_init(&l, 0, false);
 	tree_end(view_last(&v), &l);
-	assert_lines(&l,
-	    "partial: Build a functional calculator\n"
-	    "branch    cco/m1-build\n"
-	    "tasks     1 done, 1 failed, of 3\n"
-	    "missing   m1/em1/w2 failed (Evaluator): red after 2 reworks\n"
-	    "          m1/em2 cancelled (Docs): needs Core\n"
-	    "saved     m1/em1/w2 refs/orch/wip/m1-em1-w2\n"
-	    "next      orchctl logs m1/em1/w2\n"
-	    "          orchctl retry m1/em1/w2\n"
-	    "          git merge cco/m1-build\n");
+	assert_lines(&l, "partial: Build a functional calculator\n"
+			 "branch    cco/m1-build\n"
+			 "tasks     1 done, 1 failed, of 3\n"
+			 "missing   m1/em1/w2 failed (Evaluator): red after 2 reworks\n"
+			 "          m1/em2 cancelled (Docs): needs Core\n"
+			 "saved     m1/em1/w2 refs/orch/wip/m1-em1-w2\n"
+			 "next      orchctl logs m1/em1/w2\n"
+			 "          orchctl retry m1/em1/w2\n"
+			 "          git merge cco/m1-build\n");
 	view_clear(&v);
 }
 
@@ -421,6 +460,7 @@ main(void)
 	    cmocka_unit_test(test_budgets),
 	    cmocka_unit_test(test_width),
 	    cmocka_unit_test(test_height),
+	    cmocka_unit_test(test_a_limit_comes_first),
 	    cmocka_unit_test(test_many_problems),
 	    cmocka_unit_test(test_hostile),
 	    cmocka_unit_test(test_colour_costs_no_columns),
