@@ -115,7 +115,7 @@ struct peer;
 	C(text, review)      /* what was asked of it then */                                                 \
 	C(text, review_said) /* what its agent said to that */                                               \
 	C(text, kept_base)   /* what it had handed in before: it stands when the review's work fails */      \
-	C(text, kept_head)                                                                           \
+	C(text, kept_head)                                                                                   \
 	C(num, limited)    /* what it waits for is a key's or login's limit: other keys may wake it */
 
 typedef char *column_text;
