@@ -164,6 +164,9 @@ int github_reviews_each(struct github *gh, uint64_t pull, github_review_fn *fn, 
 typedef int github_review_comment_fn(void *arg, const struct github_review_comment *c, struct err *e);
 int github_review_comments_each(
     struct github *gh, uint64_t pull, github_review_comment_fn *fn, void *arg, struct err *e);
+/* First comments of the threads that people have resolved, which only GraphQL tells. */
+typedef int github_resolved_fn(void *arg, uint64_t comment, struct err *e);
+int github_resolved_each(struct github *gh, uint64_t pull, github_resolved_fn *fn, void *arg, struct err *e);
 /* Answers the thread of a review comment. -EINPROGRESS: it may be there. */
 int github_review_reply(
     struct github *gh, uint64_t pull, uint64_t comment, const char *body, uint64_t *id, struct err *e);

@@ -1,6 +1,8 @@
 /* review_read: see review_read.h. */
 #include "director/review_read.h"
 
+#include <errno.h>
+
 struct reading {
 	struct github_user me;
 	struct remarks_source *source;
@@ -36,10 +38,21 @@ on_below(void *arg, const struct github_comment *c, struct err *e)
 	return 0;
 }
 
+static int
+on_resolved(void *arg, uint64_t comment, struct err *e)
+{
+	const struct reading *x = arg;
+
+	(void)e;
+	remarks_add_resolved(x->source, comment);
+	return 0;
+}
+
 int
 review_read(struct github *gh, uint64_t pull, struct remarks_source *s, struct err *e)
 {
 	struct reading x = {.source = s};
+	struct err ignored = {""};
 	int rc = github_whoami(gh, &x.me, e);
 
 	if (rc == 0)
@@ -48,5 +61,9 @@ review_read(struct github *gh, uint64_t pull, struct remarks_source *s, struct e
 		rc = github_review_comments_each(gh, pull, on_comment, &x, e);
 	if (rc == 0)
 		rc = github_comments_each(gh, pull, on_below, &x, e);
+	/* A server or token that knows no GraphQL does not tell: then nothing is resolved. */
+	if (rc == 0 && s->comment_count > 0 &&
+	    github_resolved_each(gh, pull, on_resolved, &x, &ignored) == -ECANCELED)
+		rc = err_set(e, -ECANCELED, "%s", ignored.msg);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include "common/alloc.h"
 #include "common/conf.h"
 #include "proto/view.h"
+#include "supervisor/ctl/actions.h"
 #include "supervisor/ctl/keys.h"
 #include "supervisor/ctl/live.h"
 #include "supervisor/ctl/preflight.h"
@@ -151,6 +152,7 @@ cmd_address(struct ctl *c)
 {
 	struct search s = {.pull = pull_number(c->args.words[0])};
 	struct preflight check = {0};
+	struct actions actions;
 	struct err e = {""};
 	int rc;
 
@@ -165,6 +167,7 @@ cmd_address(struct ctl *c)
 		preflight_clear(&check);
 		return rc == -ECANCELED ? CTL_INTERRUPTED : CTL_USAGE;
 	}
+	actions_begin(&actions, c->keys);
 	for (size_t i = 0; check.notes != NULL && check.notes[i] != NULL; i++)
 		ctl_say("note: %s", check.notes[i]);
 	s.branch = check.head_branch == NULL ? "" : check.head_branch;
@@ -174,6 +177,7 @@ cmd_address(struct ctl *c)
 		rc = find_run(c, &s);
 	if (s.run[0] != '\0')
 		rc = ask_orchd(c, &s);
+	actions_end(&actions, c, s.run);
 	preflight_clear(&check);
 	return rc;
 }

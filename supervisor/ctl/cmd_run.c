@@ -287,7 +287,7 @@ cmd_run_main(struct ctl *c)
 		return rc == -ECANCELED ? CTL_INTERRUPTED : CTL_USAGE;
 	}
 	actions_begin(&actions, c->keys);
-	rc = ctl_is_front() && !ctl_front_ready() ? CTL_UNREACHABLE : ctl_connect(c);
+	rc = ctl_connect(c);
 	if (rc == CTL_OK)
 		rc = submit(&s, c);
 	if (rc == CTL_OK) {

@@ -166,7 +166,17 @@ ctl_never_ran(const struct ctl *c)
 }
 
 bool
-ctl_front_ready(void)
+ctl_is_front(void)
+{
+	const char *front = getenv("ORCH_FRONT");
+
+	return front != NULL && front[0] != '\0';
+}
+
+/* Everything is checked: the orchd whose front we are may make its folders and serve. False when it will not.
+ */
+static bool
+await_orchd(void)
 {
 	int fd = atoi(getenv("ORCH_FRONT"));
 	char byte;
@@ -175,19 +185,15 @@ ctl_front_ready(void)
 	return send(fd, "?", 1, MSG_NOSIGNAL) == 1 && fd_read(fd, &byte, 1) == 1;
 }
 
-bool
-ctl_is_front(void)
-{
-	const char *front = getenv("ORCH_FRONT");
-
-	return front != NULL && front[0] != '\0';
-}
-
 int
 ctl_connect(struct ctl *c)
 {
 	struct err e = {""};
-	int rc = client_open(&c->client, &c->loop, &c->repo, !ctl_is_front(), &e);
+	int rc;
+
+	if (ctl_is_front() && !c->awaited && !(c->awaited = await_orchd()))
+		return CTL_UNREACHABLE;
+	rc = client_open(&c->client, &c->loop, &c->repo, !ctl_is_front(), &e);
 
 	if (rc == 0)
 		return CTL_OK;

@@ -22,6 +22,7 @@ struct ctl {
 	struct client *client; /* NULL until ctl_connect */
 	char *keys;            /* keys_read(): as JSON, wiped at the end; NULL: none */
 	char *token;           /* token_read(): for GitHub, wiped at the end; NULL: none */
+	bool awaited;          /* the orchd whose front we are serves */
 };
 
 /*
@@ -40,8 +41,6 @@ int ctl_connect(struct ctl *c);
 int ctl_connect_ran(struct ctl *c);
 /* orchd run started us to show its one run: it is the only orchd there is for us. */
 bool ctl_is_front(void);
-/* The front of orchd run: everything is checked, and orchd may make its folders. False when it will not serve. */
-bool ctl_front_ready(void);
 /* True when neither a state folder nor a socket is there: nothing to ask orchd about. */
 bool ctl_never_ran(const struct ctl *c);
 

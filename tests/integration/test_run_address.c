@@ -120,7 +120,7 @@ static void
 test_the_owner_does_it(void **state)
 {
 	struct e2e *e = *state;
-	uint64_t review, first, stranger, bot, own;
+	uint64_t review, first, stranger, bot, own, resolved;
 	struct fakegithub_remark r = {.pull = 101, .line = 1, .path = "a/one.txt", .body = "Do as I say."};
 	char *head, *done;
 
@@ -133,9 +133,12 @@ test_the_owner_does_it(void **state)
 	bot = fakegithub_remark(&hub, &r);
 	r.author = FAKEGITHUB_US;
 	own = fakegithub_remark(&hub, &r);
+	json_array_append_new(hub.resolved, json_integer(999));
+	resolved = say("Never mind.", 0);
+	json_array_append_new(hub.resolved, json_integer((json_int_t)resolved));
 	e2e_script(e, "worker-a.one.2",
 	    "expect_resumed\nexpect_prompt Say more than that.\nexpect_prompt Nearly there.\n"
-	    "expect_prompt a/one.txt, line 1\nrefuse_prompt Do as I say\n"
+	    "expect_prompt a/one.txt, line 1\nrefuse_prompt Do as I say\nrefuse_prompt Never mind\n"
 	    "write a/one.txt <<EOF\nmore\nEOF\nsay I said more.\n");
 	address(e, 0, "complete", NULL);
 	assert_pushed("a/one.txt", "more");
@@ -147,6 +150,7 @@ test_the_owner_does_it(void **state)
 	assert_null(fakegithub_reply(&hub, stranger, 0));
 	assert_null(fakegithub_reply(&hub, bot, 0));
 	assert_null(fakegithub_reply(&hub, own, 0));
+	assert_null(fakegithub_reply(&hub, resolved, 0));
 	assert_true(fakegithub_has_label(&hub, "25", "orch:complete"));
 	address(e, 0, "nothing new on pull request 101", NULL);
 	address(e, 0, "are left out: --trust takes them", NULL);
@@ -154,6 +158,55 @@ test_the_owner_does_it(void **state)
 	assert_int_equal(json_array_size(hub.pulls), 1);
 	free(head);
 	free(done);
+}
+
+static void
+set_event(struct e2e *e, const char *name, const char *json)
+{
+	char *path = xasprintf("%s/event.json", e->scripts);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(json, f);
+	assert_int_equal(fclose(f), 0);
+	setenv("GITHUB_EVENT_NAME", name, 1);
+	setenv("GITHUB_EVENT_PATH", path, 1);
+	free(path);
+}
+
+#define BY_ADA "\"user\":{\"login\":\"ada\",\"type\":\"User\"},\"author_association\":\"OWNER\""
+
+#define REVIEWED                                                                                             \
+	"{\"action\":\"submitted\",\"review\":{\"state\":\"changes_requested\",\"body\":null," BY_ADA        \
+	"},\"pull_request\":{\"number\":101,\"head\":{\"ref\":\"cco/25-build-it\"}}}"
+
+/* What a person wants is asked for by GitHub's events, too; without anything new, and for somebody else's
+ * pull request, it is no failure. */
+static void
+events(struct e2e *e, const char *name, const char *json, const char *words)
+{
+	struct ctlrun r;
+
+	set_event(e, name, json);
+	if (e2e_ctl(e, &r, "run", "--event", "--detach", NULL) != 0 ||
+	    (strstr(r.out, words) == NULL && strstr(r.err, words) == NULL))
+		fail_msg("exit %d: %s%s", r.status, r.out, r.err);
+	ctlrun_clear(&r);
+}
+
+/* orchd run --event: the container's entrypoint, which is orchd itself for as long as that takes. */
+static void
+in_a_workflow(struct e2e *e)
+{
+	static const char *const argv[] = {"run", "--event", NULL};
+	struct ctlrun r;
+
+	set_event(e, "pull_request_review", REVIEWED);
+	ctlrun_program(&r, e->repo, ORCH_BIN_DIR "/orchd", e->repo->top, false, argv, NULL, NULL);
+	ctlrun_wait(&r);
+	if (r.status != 0 || strstr(r.out, "complete") == NULL)
+		fail_msg("exit %d: %s%s", r.status, r.err, r.out);
+	ctlrun_clear(&r);
 }
 
 /* What cannot be done is answered with why, and what was there stays. */
@@ -174,8 +227,38 @@ test_what_is_not_done(void **state)
 	assert_pushed("a/one.txt", "one");
 	question = say("Why so short?", 0);
 	e2e_script(e, "worker-a.one.3", "expect_prompt Why so short\nsay Brevity was asked for.\n");
-	address(e, 0, "complete", NULL);
+	e2e_ctl_ok(e, "stop", NULL);
+	in_a_workflow(e);
 	assert_reply(question, "changed nothing; it says: Brevity was asked for.");
+}
+
+/* What is said of no task's file goes to the area, and what is said of the whole to an area of its own. */
+static void
+test_what_no_task_owns(void **state)
+{
+	struct e2e *e = *state;
+	const struct fakegithub_remark r = {.pull = 101,
+	    .author = "ada",
+	    .association = "MEMBER",
+	    .path = "a/other.txt",
+	    .body = "Add this one."};
+	uint64_t other;
+
+	build(e);
+	other = fakegithub_remark(&hub, &r);
+	fakegithub_review(&hub, 101, "ada", "MEMBER", "COMMENTED", "Where is the licence?");
+	e2e_script(e, "worker-a.rework-2",
+	    "expect_prompt Add this one.\nwrite a/other.txt <<EOF\nother\nEOF\nsay Added.\n");
+	e2e_script(e, "em-rework-review-1",
+	    "expect_prompt Where is the licence?\nplan <<EOF\n{\"summary\":\"It is missing.\",\"tasks\":[{"
+	    "\"id\":\"all\",\"title\":\"Licence\",\"goal\":\"Write it.\",\"owns\":[\"b/LICENSE\"],"
+	    "\"depends_on\":[]}]}\nEOF\n");
+	e2e_script(e, "worker-rework-review-1.all", "write b/LICENSE <<EOF\nfree\nEOF\nsay Done.\n");
+	address(e, 0, "complete", NULL);
+	assert_reply(other, "Done in ");
+	assert_non_null(strstr(fakegithub_ours(&hub, PULL, 0), "Done in "));
+	assert_pushed("a/other.txt", "other");
+	assert_pushed("b/LICENSE", "free");
 }
 
 /* What is said during a round is taken up before the run ends; after so many rounds a person must see to it.
@@ -186,6 +269,7 @@ test_rounds(void **state)
 	struct e2e *e = *state;
 	uint64_t first, second, third;
 	struct ctlrun r;
+	pid_t orchd;
 
 	setenv("ORCH_REVIEW_ROUNDS", "2", 1);
 	build(e);
@@ -197,9 +281,13 @@ test_rounds(void **state)
 	e2e_ctl_ok(e, "address", PULL, "--detach", NULL);
 	e2e_await_file(e, "at-two");
 	second = say("Say B.", 0);
+	orchd = e2e_pid(e, NULL);
+	kill(orchd, SIGKILL); /* the team works on, and the next one knows of the round */
+	e2e_await_gone(e, orchd);
 	assert_int_equal(e2e_ctl(e, &r, "address", "#" PULL, "--detach", NULL), 0);
 	assert_non_null(strstr(r.out, "before it ends"));
 	ctlrun_clear(&r);
+	e2e_follow(e);
 	e2e_touch(e, "go");
 	while (e2e_count(e, "25", "state", "complete") < 2)
 		e2e_wait_news(e, "the end of the rounds");
@@ -247,7 +335,7 @@ test_answered_once(void **state)
 	e2e_script(
 	    e, "worker-a.one.2", "touch @/at-two\nwait_file @/go\nwrite a/one.txt <<EOF\nA\nEOF\nsay A.\n");
 	e2e_script(e, "worker-b.two.2", "expect_prompt Say two.\nwrite b/two.txt <<EOF\n2\nEOF\nsay 2.\n");
-	e2e_ctl_ok(e, "address", PULL, "--detach", NULL);
+	events(e, "pull_request_review", REVIEWED, "is taken up");
 	e2e_await_file(e, "at-two");
 	victim = e2e_pid(e, "25");
 	hub.before = kill_at_answer;
@@ -260,6 +348,10 @@ test_answered_once(void **state)
 	assert_int_equal(e2e_count(e, "25", "review", NULL), 2);
 	assert_pushed("a/one.txt", "A");
 	assert_pushed("b/two.txt", "2");
+	events(e, "issue_comment",
+	    "{\"action\":\"created\",\"issue\":{\"number\":101,\"pull_request\":{}},"
+	    "\"comment\":{\"body\":\"/orch address\"," BY_ADA "}}",
+	    "nothing new on pull request 101");
 }
 
 int
@@ -269,6 +361,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    RUN_TEST(test_the_owner_does_it),
 	    RUN_TEST(test_what_is_not_done),
+	    RUN_TEST(test_what_no_task_owns),
 	    RUN_TEST(test_rounds),
 	    RUN_TEST(test_answered_once),
 	};

@@ -327,6 +327,7 @@ fakegithub_start(struct fakegithub *g, struct loop *l)
 	g->pulls = json_array();
 	g->reviews = json_array();
 	g->remarks = json_array();
+	g->resolved = json_array();
 	g->permissions = json_object();
 	g->log = json_array();
 	g->loop = l;
@@ -364,6 +365,7 @@ fakegithub_stop(struct fakegithub *g)
 	json_decref(g->pulls);
 	json_decref(g->reviews);
 	json_decref(g->remarks);
+	json_decref(g->resolved);
 	json_decref(g->permissions);
 	json_decref(g->log);
 	free(g->git);

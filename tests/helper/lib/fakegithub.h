@@ -49,6 +49,7 @@ struct fakegithub {
 	json_t *pulls;       /* array of {number, title, body, head, base, state, merged, draft, user} */
 	json_t *reviews;     /* array, as answered, with the pull request's number in "pull" */
 	json_t *remarks;     /* the same of comments on changes */
+	json_t *resolved;    /* of these, the ids of those whose thread is settled */
 	json_t *permissions; /* login -> admin, write, read; others: none */
 	json_t *log;         /* every request but git's: {ms, method, path, status} */
 	char *git;           /* folder of octo/hello.git; NULL: no git is served */
@@ -91,7 +92,8 @@ json_t *fakegithub_pull(struct fakegithub *g, size_t n);
 /* Somebody merges it; false: it cannot be. */
 bool fakegithub_merge(struct fakegithub *g, uint64_t number);
 
-/* Somebody's review of a pull request, and a comment on its changes; their ids. association: OWNER ... NONE. */
+/* Somebody's review of a pull request, and a comment on its changes; their ids. association: OWNER ... NONE.
+ */
 uint64_t fakegithub_review(struct fakegithub *g, uint64_t pull, const char *author, const char *association,
     const char *state, const char *body);
 struct fakegithub_remark {

@@ -73,5 +73,7 @@ bool fakegithub_is_pull(struct fakegithub *g, uint64_t number);
 void fakegithub_get_reviews(struct fakegithub_call *c);
 void fakegithub_get_remarks(struct fakegithub_call *c);
 void fakegithub_post_reply(struct fakegithub_call *c);
+/* To GraphQL's question for a pull request's threads: one a page. */
+void fakegithub_answer_threads(struct fakegithub_call *c);
 
 #endif

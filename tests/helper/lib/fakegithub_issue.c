@@ -28,7 +28,12 @@ fakegithub_get_user(struct fakegithub_call *c)
 void
 fakegithub_post_graphql(struct fakegithub_call *c)
 {
-	fakegithub_answer(c, 200, json_pack("{s:{s:{s:s}}}", "data", "viewer", "login", US));
+	const char *query = json_string_value(json_object_get(c->body, "query"));
+
+	if (query != NULL && strstr(query, "reviewThreads") != NULL)
+		fakegithub_answer_threads(c);
+	else
+		fakegithub_answer(c, 200, json_pack("{s:{s:{s:s}}}", "data", "viewer", "login", US));
 }
 
 void

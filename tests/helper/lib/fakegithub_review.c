@@ -4,6 +4,7 @@
 #include "common/alloc.h"
 #include "tests/helper/lib/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +109,24 @@ fakegithub_post_reply(struct fakegithub_call *c)
 	    .body = body};
 	fakegithub_remark(c->g, &r);
 	fakegithub_answer(c, 201, json_incref(find(c->g, c->g->next_id)));
+}
+
+void
+fakegithub_answer_threads(struct fakegithub_call *c)
+{
+	const char *after =
+	    json_string_value(json_object_get(json_object_get(c->body, "variables"), "after"));
+	size_t at = after == NULL ? 0 : strtoul(after, NULL, 10), all = json_array_size(c->g->resolved);
+	char end[32];
+	json_t *nodes = json_array();
+
+	if (at < all)
+		json_array_append_new(nodes, json_pack("{s:b, s:{s:[{s:O}]}}", "isResolved", 1, "comments",
+						 "nodes", "databaseId", json_array_get(c->g->resolved, at)));
+	snprintf(end, sizeof(end), "%zu", at + 1);
+	fakegithub_answer(c, 200,
+	    json_pack("{s:{s:{s:{s:{s:{s:b, s:s}, s:o}}}}}", "data", "repository", "pullRequest",
+		"reviewThreads", "pageInfo", "hasNextPage", at + 1 < all, "endCursor", end, "nodes", nodes));
 }
 
 const char *
