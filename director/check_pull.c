@@ -29,6 +29,14 @@ check_open(const struct github *gh, const struct github_pull *p, struct err *e)
 	return rc;
 }
 
+static void
+note_left_out(struct check *c, size_t count, const char *whose)
+{
+	if (count > 0)
+		check_note(c, "%zu remark%s of %s %s left out: --trust takes %s", count,
+		    count == 1 ? "" : "s", whose, count == 1 ? "is" : "are", count == 1 ? "it" : "them");
+}
+
 static int
 count_remarks(struct check *c, struct github *gh, struct err *e)
 {
@@ -39,14 +47,8 @@ count_remarks(struct check *c, struct github *gh, struct err *e)
 	if (rc == 0)
 		remarks_pick(&s, c->trust, &found);
 	c->remarks = found.count;
-	if (found.strangers > 0)
-		check_note(c,
-		    "%zu remarks of people who do not belong to the repository are left out: --trust takes "
-		    "them",
-		    found.strangers);
-	if (found.own > 0)
-		check_note(c, "%zu remarks of the user whose token this is are left out: --trust takes them",
-		    found.own);
+	note_left_out(c, found.strangers, "people who do not belong to the repository");
+	note_left_out(c, found.own, "the user whose token this is");
 	remarks_clear(&found);
 	remarks_source_clear(&s);
 	return rc;
