@@ -152,6 +152,8 @@ function serve(prism, state) {
 			const body = Buffer.concat(parts);
 			if (req.url === '/__fault') { faults.push(JSON.parse(body)); return say(res, 200, {}, {}); }
 			if (req.url === '/__log') return say(res, 200, {}, log);
+			// The description is REST's, and the server has none: as where a token may not ask it.
+			if (req.url === '/graphql') return say(res, 404, {}, { message: 'Not Found' });
 			const entry = { method: req.method, path: req.url, status: 0, ms: Date.now() };
 			log.push(entry);
 			const f = faults.find((x) => matches(x, req));

@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "director/github_read.h"
 #include "director/github_words.h"
+#include "director/review_read.h"
 #include "tests/helper/lib/test.h"
 
 #include <errno.h>
@@ -234,6 +235,8 @@ reads_reviews_and_answers_them(void **state)
 {
 	struct github *other = standins_client(&s, &loop, "sk-test-stranger");
 	struct github_review_comment c = {0};
+	struct remarks_source source = {0};
+	struct remarks found = {0};
 	struct github_pull p;
 	char said[32] = "", *path;
 	uint64_t id;
@@ -251,6 +254,13 @@ reads_reviews_and_answers_them(void **state)
 	assert_string_equal(said, "CHANGES_REQUESTED");
 	OK(github_review_comments_each(gh, p.number, last_review_comment, &c, &e));
 	assert_true(c.id != 0);
+	OK(review_read(gh, p.number, &source, &e));
+	remarks_pick(&source, true, &found);
+	assert_int_equal(found.count, 2); /* what the review says, and its comment */
+	assert_string_equal(found.list[1].path, "31-build.txt");
+	assert_non_null(strstr(found.list[1].text, "Why?"));
+	remarks_clear(&found);
+	remarks_source_clear(&source);
 	/* emulate has no replies: the request is only held against the description. */
 	assert_int_equal(github_review_reply(gh, p.number, c.id, "Because", &id, &e), -ENOENT);
 	free(path);
@@ -359,8 +369,7 @@ reads_what_github_answered(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(j, i, one)
-	{
+	json_array_foreach (j, i, one) {
 		const char *link = json_str(json_object_get(one, "headers"), "link");
 		char *next = github_link_next(link);
 		struct github_issue issue;
@@ -374,8 +383,7 @@ reads_what_github_answered(void **state)
 	}
 	assert_true(pages > 1);
 	assert_true(json_array_size(label) > 0);
-	json_array_foreach(errors, i, one)
-	{
+	json_array_foreach (errors, i, one) {
 		struct err why = {""};
 
 		assert_int_equal(github_explain(&why, GITHUB_INVALID, 422, "make a label",
