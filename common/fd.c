@@ -125,6 +125,33 @@ fd_read_file(const char *path, size_t max, char **data, size_t *size)
 }
 
 int
+fd_sync_folder(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0 && errno != EINVAL &&
+	    errno != EROFS) /* some file systems have nothing to write there */
+		rc = -errno;
+	fd_close(&fd);
+	return rc;
+}
+
+static int
+sync_folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash == NULL   ? xstrdup(".")
+		       : slash == path ? xstrdup("/")
+				       : xstrndup(path, (size_t)(slash - path));
+	int rc = fd_sync_folder(folder);
+
+	free(folder);
+	return rc;
+}
+
+int
 fd_write_file(const char *path, const void *data, size_t size, mode_t mode)
 {
 	char *tmp = xasprintf("%s.%d.tmp", path, (int)getpid());
@@ -139,7 +166,7 @@ fd_write_file(const char *path, const void *data, size_t size, mode_t mode)
 	if (rc != 0)
 		unlink(tmp);
 	free(tmp);
-	return rc;
+	return rc == 0 ? sync_folder_of(path) : rc;
 }
 
 int

@@ -29,15 +29,19 @@ ssize_t fd_read(int fd, void *buf, size_t size);
 int fd_read_file(const char *path, size_t max, char **data, size_t *size);
 int fd_read_all(int fd, size_t max, char **data, size_t *size);
 
-/* Replaces path by data: temporary file beside it, fsync, rename. */
+/* Replaces path by data: temporary file beside it, fsync, rename, fsync of its folder. */
 int fd_write_file(const char *path, const void *data, size_t size, mode_t mode);
+
+/* Writes the names in a folder to the disk: what was made, renamed or removed there stays so after a power
+ * cut. */
+int fd_sync_folder(const char *path);
 
 /* mkdir -p; new folders get mode. 0 when it exists already. */
 int fd_mkdirs(const char *path, mode_t mode);
 
 /*
- * Removes path and all below it, without following links or leaving the file system. 0 also when it is not there;
- * -errno of what could not be removed. For folders of ours.
+ * Removes path and all below it, without following links or leaving the file system. 0 also when it is not
+ * there; -errno of what could not be removed. For folders of ours.
  */
 int fd_remove_tree(const char *path);
 

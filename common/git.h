@@ -74,6 +74,8 @@ int git_tree(struct git *g, const char *commit, char oid[GIT_OID_HEX], struct er
 /* 1, 0 or -errno. Both are commits that exist; one is its own ancestor. */
 int git_is_ancestor(struct git *g, const char *ancestor, const char *descendant, struct err *e);
 
+/* Commits that these two move a ref to are on the disk before, and the ref behind it, so that neither is lost
+ * with the power. */
 /* Moves refs/heads/<branch> to new; old NULL: whatever it is; "": it must not exist. -ESTALE when it is not
  * at old. new NULL deletes. */
 int git_update_branch(
@@ -145,6 +147,14 @@ int git_worktree_exact(struct git *worktree, const char *commit, struct err *e);
  */
 int git_commit_all(struct git *repo, const char *path, const char *branch, const char *base,
     const char *message, char head[GIT_OID_HEX], char **notes, struct err *e);
+
+/*
+ * Puts right what a machine that went down has left of what was under way: objects that are empty or torn
+ * (git would believe that it has them already), our refs to commits that are not whole, indexes, and files of
+ * worktrees that their checkout wrote and the disk lost. Only the first call after a boot does anything; only
+ * what was written since the boot before is touched. *found (caller frees) says what, or becomes NULL.
+ */
+int git_heal(struct git *g, char **found, struct err *e);
 
 /* Is the user's checkout dirty? 1, 0, -errno. */
 int git_is_dirty(struct git *g, const char *top, struct err *e);

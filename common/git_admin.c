@@ -197,6 +197,12 @@ tidy(struct git *repo, const char *all, const char *base, bool remove, bool *any
 	return rc;
 }
 
+static char *
+draft_of(struct git *repo, const char *real)
+{
+	return xasprintf("%s/orch-admin-%s", repo->git_dir, strrchr(real, '/') + 1);
+}
+
 int
 git_admin_tidy(struct git *repo, const char *real, struct err *e)
 {
@@ -214,7 +220,50 @@ git_admin_tidy(struct git *repo, const char *real, struct err *e)
 		}
 	}
 	free(all);
+	if (rc == 0) {
+		char *draft = draft_of(repo, real);
+
+		rc = git_remove_tree(repo, draft, e);
+		free(draft);
+	}
 	return rc;
+}
+
+static bool
+names_branch(const char *folder, const char *branch)
+{
+	char *head = git_admin_head(folder), *line = xasprintf("ref: refs/heads/%s", branch);
+	bool same = head != NULL && strcmp(head, line) == 0;
+
+	free(head);
+	free(line);
+	return same;
+}
+
+char *
+git_branch_user(struct git *repo, const char *branch)
+{
+	char *all = xasprintf("%s/worktrees", repo->git_dir), *where = NULL;
+	struct dirent *entry;
+	DIR *d = opendir(all);
+
+	if (names_branch(repo->git_dir, branch))
+		where = xasprintf("the checkout of %s", repo->git_dir);
+	while (where == NULL && d != NULL && (entry = readdir(d)) != NULL) {
+		char *one = xasprintf("%s/%s", all, entry->d_name);
+
+		if (entry->d_name[0] != '.' && names_branch(one, branch)) {
+			char *folder = folder_of(one);
+
+			where = xasprintf("the worktree %s", folder != NULL ? folder : one);
+			free(folder);
+		}
+		free(one);
+	}
+	if (d != NULL)
+		closedir(d);
+	free(all);
+	return where;
 }
 
 int
@@ -320,20 +369,14 @@ free_admin_name(const char *git_dir, const char *base)
 	return path;
 }
 
-/* Made beside worktrees/ and renamed into it when it is whole: it may be all that ties work to the
- * repository. */
-int
-git_admin_make(
-    struct git *repo, const char *real, const char *branch, const char *commit, char **admin, struct err *e)
+static int
+write_admin(const char *draft, const char *real, const char *head, const char *ready, struct err *e)
 {
-	char *draft = xasprintf("%s/orch-admin-%d", repo->git_dir, (int)getpid());
-	char *all = xasprintf("%s/worktrees", repo->git_dir), *dotgit = xasprintf("%s/.git", real);
-	char *head = branch != NULL ? xasprintf("ref: refs/heads/%s", branch) : xstrdup(commit);
-	char *final = NULL;
-	int rc = git_remove_tree(repo, draft, e);
+	char *dotgit = xasprintf("%s/.git", real);
+	int rc = fd_mkdirs(draft, 0755);
 
-	if (rc == 0 && ((rc = fd_mkdirs(draft, 0755)) < 0 || (rc = fd_mkdirs(all, 0755)) < 0))
-		err_sys(e, rc, "cannot make %s", rc == 0 ? all : draft);
+	if (rc < 0)
+		err_sys(e, rc, "cannot make %s", draft);
 	if (rc == 0)
 		rc = git_write_line(draft, "HEAD", head, e);
 	if (rc == 0)
@@ -342,20 +385,45 @@ git_admin_make(
 		rc = git_write_line(draft, "gitdir", dotgit, e);
 	if (rc == 0)
 		rc = git_write_line(draft, "locked", GIT_LOCK_REASON, e);
+	if (rc == 0 && ready != NULL)
+		rc = git_write_line(draft, GIT_READY_MARK, ready, e);
+	free(dotgit);
+	return rc;
+}
+
+/*
+ * Made beside worktrees/ and renamed into it when it is whole and on the disk: it may be all that ties work
+ * to the repository, and an empty file in it, as a power cut leaves what git writes there, stops every git of
+ * the user's.
+ */
+int
+git_admin_make(struct git *repo, const char *real, const char *branch, const char *commit, bool complete,
+    char **admin, struct err *e)
+{
+	char *draft = draft_of(repo, real), *all = xasprintf("%s/worktrees", repo->git_dir), *final = NULL;
+	char *head = branch != NULL ? xasprintf("ref: refs/heads/%s", branch) : xstrdup(commit);
+	int fd = -1, rc = git_lane_take(repo, &fd, e);
+
 	if (rc == 0)
-		rc = git_write_line(draft, GIT_READY_MARK, commit, e);
+		rc = git_remove_tree(repo, draft, e); /* of one that was killed here */
+	if (rc == 0)
+		rc = write_admin(draft, real, head, complete ? commit : NULL, e);
+	if (rc == 0 && (rc = fd_mkdirs(all, 0755)) < 0)
+		err_sys(e, rc, "cannot make %s", all);
 	if (rc == 0) {
 		final = free_admin_name(repo->git_dir, strrchr(real, '/') + 1);
 		if (rename(draft, final) < 0)
 			rc = err_sys(e, -errno, "cannot make %s", final);
+		else if ((rc = fd_sync_folder(all)) < 0 || (rc = fd_sync_folder(repo->git_dir)) < 0)
+			err_sys(e, rc, "cannot write %s to the disk", final);
 	}
+	fd_close(&fd);
 	if (rc == 0)
 		*admin = final;
 	else
 		free(final);
 	free(draft);
 	free(all);
-	free(dotgit);
 	free(head);
 	return rc;
 }

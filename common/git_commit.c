@@ -10,10 +10,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define HEAD_LOG_MAX (4u << 20)
 #define REF_PREFIX "ref: refs/heads/"
@@ -66,7 +68,7 @@ open_worktree(struct work *w, const char *path, struct err *e)
 		rc = git_admin_find(w->repo, real, &admin, e);
 	if (rc == 0 && admin == NULL) {
 		git_note(&w->notes, "git's record of the worktree was gone");
-		rc = git_admin_make(w->repo, real, w->branch, w->base, &admin, e);
+		rc = git_admin_make(w->repo, real, w->branch, w->base, true, &admin, e);
 	}
 	if (rc == 0)
 		rc = git_admin_repair(real, admin, &w->notes, e);
@@ -209,43 +211,47 @@ commit_content(struct work *w, const char *tree, const char *message, char resul
 	return git_make_commit(w->repo, tree, parents, message, result, e);
 }
 
+/* The agent's own git has moved the branch, perhaps in memory only: to write the same again would change
+ * nothing. */
+static int
+settle_branch(struct work *w, const char *ref, struct err *e)
+{
+	char *path = xasprintf("%s/%s", w->repo->git_dir, ref);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = 0;
+
+	if (fd >= 0 && fsync(fd) < 0)
+		rc = err_sys(e, -errno, "cannot write %s to the disk", path);
+	fd_close(&fd);
+	free(path);
+	return rc < 0 ? rc : git_settle_ref(w->repo, ref, true, e);
+}
+
 static int
 move_branch(struct work *w, const char *result, struct err *e)
 {
 	char *ref = xasprintf("refs/heads/%s", w->branch);
 	int rc = 0;
 
-	if (strcmp(w->tip, result) != 0)
-		rc = git_update_branch(w->repo, w->branch, result, w->tip, e);
+	/* All of it: what is there already may be the agent's own. */
+	if (strcmp(w->base, result) != 0)
+		rc = git_settle(w->repo, result, w->base, e);
+	if (rc == 0 && strcmp(w->tip, result) != 0)
+		rc = git_move_ref(w->repo, ref, result, w->tip, "orch", e);
+	else if (rc == 0)
+		rc = settle_branch(w, ref, e);
 	if (rc == 0 && (w->was_on == NULL || strcmp(w->was_on, w->branch) != 0))
 		rc = git_run(&w->wt, 0, NULL, e, "symbolic-ref", "-m", "orch", "HEAD", ref, NULL);
 	free(ref);
 	return rc;
 }
 
-/* Does the HEAD of the main checkout or of any worktree name this branch? */
 static bool
 in_use(struct git *repo, const char *branch)
 {
-	char *line = xasprintf(REF_PREFIX "%s\n", branch), *all = xasprintf("%s/worktrees", repo->git_dir);
-	char *path = xasprintf("%s/HEAD", repo->git_dir), *text = NULL;
-	struct dirent *entry;
-	DIR *d = opendir(all);
-	bool used = fd_read_file(path, PATH_MAX, &text, NULL) == 0 && strcmp(text, line) == 0;
+	char *where = git_branch_user(repo, branch);
+	bool used = where != NULL;
 
-	free(path);
-	free(text);
-	while (!used && d != NULL && (entry = readdir(d)) != NULL) {
-		text = NULL;
-		path = xasprintf("%s/%s/HEAD", all, entry->d_name);
-		used = fd_read_file(path, PATH_MAX, &text, NULL) == 0 && strcmp(text, line) == 0;
-		free(path);
-		free(text);
-	}
-	if (d != NULL)
-		closedir(d);
-	free(line);
-	free(all);
+	free(where);
 	return used;
 }
 

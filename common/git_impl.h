@@ -7,6 +7,8 @@
 /* In the administration of a worktree that is complete: without it, git was killed while it made it. */
 #define GIT_CHECKOUT_FILE "orch-checkout"
 #define GIT_READY_MARK "orch-ready"
+/* In the git directory: the boot in which we last began to work there. */
+#define GIT_BOOT_FILE "orch-boot"
 /* Reason of the worktree's lock, by which we know our own. */
 #define GIT_LOCK_REASON "orch"
 
@@ -44,6 +46,19 @@ int git_lane_take(struct git *g, int *fd, struct err *e);
 /* The same of the lock that GIT_CHECKOUT holds on the worktree with this administration. */
 int git_checkout_take(struct git *g, const char *admin, int *fd, struct err *e);
 
+/*
+ * Writes to the disk the objects of base..oid, whoever made them; base NULL: all that no ref but our own
+ * reaches (git_settle.c). To be done before a ref is moved to oid.
+ */
+int git_settle(struct git *g, const char *oid, const char *base, struct err *e);
+/* The name of a ref that was moved; fresh: it may be new. */
+int git_settle_ref(struct git *g, const char *ref, bool fresh, struct err *e);
+/* git_update_ref() for who has settled new_oid. */
+int git_move_ref(
+    struct git *g, const char *ref, const char *new_oid, const char *old_oid, const char *why, struct err *e);
+/* Where the HEAD of the main checkout or of a worktree names this branch. Fresh; NULL: nowhere. */
+char *git_branch_user(struct git *repo, const char *branch);
+
 /* Environment of commit-tree: who commits, "NAME=value", NULL-terminated. */
 struct git_who {
 	char *env[5];
@@ -80,9 +95,10 @@ bool git_admin_complete(const char *admin);
 /* Removes what a git of ours left that was killed before it had written down which worktree it makes: nobody
  * would find that again. real: the folder of the worktree, by whose name the earliest remains are known. */
 int git_admin_tidy(struct git *repo, const char *real, struct err *e);
-/* Makes administration for a folder that lost it; HEAD goes to branch, or to commit when branch is NULL. */
-int git_admin_make(
-    struct git *repo, const char *real, const char *branch, const char *commit, char **admin, struct err *e);
+/* Makes administration for a folder; HEAD goes to branch, or to commit when branch is NULL. complete: the
+ * folder has its files; else the caller writes the mark when it has. Takes the lane. */
+int git_admin_make(struct git *repo, const char *real, const char *branch, const char *commit, bool complete,
+    char **admin, struct err *e);
 /* Puts <real>/.git and the links between it and its administration right. What stands in its place is kept
  * beside the worktree. */
 int git_admin_repair(const char *real, const char *admin, struct git_notes *n, struct err *e);

@@ -144,6 +144,18 @@ int
 git_update_ref(
     struct git *g, const char *ref, const char *new_oid, const char *old_oid, const char *why, struct err *e)
 {
+	/* A branch that is made begins at a commit of others, which is there. */
+	bool moves =
+	    new_oid != NULL && old_oid != NULL && old_oid[0] != '\0' && strcmp(old_oid, new_oid) != 0;
+	int rc = moves ? git_settle(g, new_oid, old_oid, e) : 0;
+
+	return rc < 0 ? rc : git_move_ref(g, ref, new_oid, old_oid, why, e);
+}
+
+int
+git_move_ref(
+    struct git *g, const char *ref, const char *new_oid, const char *old_oid, const char *why, struct err *e)
+{
 	const char *argv[9];
 	struct err words = {0};
 	char *note;
@@ -168,8 +180,9 @@ git_update_ref(
 	if (rc == -EIO && old_oid != NULL && is_stale(words.msg))
 		return err_set(e, -ESTALE, "%s has been moved by someone else: %s", ref, words.msg);
 	if (rc < 0)
-		err_set(e, rc, "%s", words.msg);
-	return rc;
+		return err_set(e, rc, "%s", words.msg);
+	/* A deletion that is lost is done again. */
+	return new_oid == NULL ? 0 : git_settle_ref(g, ref, old_oid == NULL || old_oid[0] == '\0', e);
 }
 
 int

@@ -41,7 +41,7 @@ find_folder(struct wip *w, const char *path, struct err *e)
 			strcpy(any, w->tip);
 			rc = any[0] != '\0' ? 0 : git_resolve(w->repo, "HEAD", any, e);
 			if (rc == 0)
-				rc = git_admin_make(w->repo, real, NULL, any, &admin, e);
+				rc = git_admin_make(w->repo, real, NULL, any, true, &admin, e);
 		}
 	}
 	if (rc == 0 && w->has_folder) {
@@ -187,7 +187,9 @@ save(struct wip *w, char oid[GIT_OID_HEX], struct err *e)
 			    "work in progress, saved by orch\n", oid, e);
 	}
 	if (rc == 0 && strcmp(oid, w->old) != 0)
-		rc = git_update_ref(w->repo, w->ref, oid, w->old, "saved before its worktree goes", e);
+		rc = git_settle(w->repo, oid, NULL, e);
+	if (rc == 0 && strcmp(oid, w->old) != 0)
+		rc = git_move_ref(w->repo, w->ref, oid, w->old, "saved before its worktree goes", e);
 	return rc;
 }
 

@@ -164,31 +164,29 @@ branch_exists(struct git *g, const char *branch, struct err *e)
 	return rc < 0 ? err_set(e, rc, "%s", why.msg) : 1;
 }
 
+/* As git worktree add --no-checkout --lock does, but on the disk when it is done. */
 static int
-try_add(struct git *g, const char *real, const char *branch, bool there, const char *commit, struct err *why)
+add_empty(
+    struct git *g, const char *real, const char *branch, const char *commit, char **admin, struct err *e)
 {
-	const char *argv[16];
-	size_t n = 0;
+	int there = branch != NULL ? branch_exists(g, branch, e) : 1, rc;
+	char *user;
 
-	argv[n++] = "worktree";
-	argv[n++] = "add";
-	argv[n++] = "--quiet";
-	argv[n++] = "--no-checkout";
-	argv[n++] = "--lock";
-	argv[n++] = "--reason";
-	argv[n++] = GIT_LOCK_REASON;
-	if (branch == NULL) {
-		argv[n++] = "--detach";
-	} else if (!there) {
-		argv[n++] = "--no-track";
-		argv[n++] = "-b";
-		argv[n++] = branch;
+	if (there < 0)
+		return there;
+	if (branch != NULL && (user = git_branch_user(g, branch)) != NULL) {
+		err_set(e, -EBUSY, "the branch %s is in use by %s; free it there first", branch, user);
+		free(user);
+		return -EBUSY;
 	}
-	argv[n++] = "--";
-	argv[n++] = real;
-	argv[n++] = branch != NULL && there ? branch : commit;
-	argv[n] = NULL;
-	return git_runv(g, GIT_LANE, NULL, why, argv, NULL, NULL, 0);
+	rc = there ? 0 : git_update_branch(g, branch, commit, "", e);
+	if (rc == -ESTALE && branch_exists(g, branch, NULL) > 0)
+		rc = 0; /* what a killed role's git had begun has made it meanwhile */
+	if (rc == 0)
+		rc = git_admin_make(g, real, branch, commit, false, admin, e);
+	if (rc == 0 && mkdir(real, 0777) < 0 && errno != EEXIST)
+		rc = err_sys(e, -errno, "cannot make %s", real);
+	return rc < 0 ? rc : git_admin_repair(real, *admin, NULL, e);
 }
 
 /* The files, beside the lane: with many of them it takes long. */
@@ -207,24 +205,9 @@ fill(struct git *g, const char *real, struct err *e)
 static int
 add_fresh(struct git *g, const char *real, const char *branch, const char *commit, struct err *e)
 {
-	struct err why = {0};
 	char *admin = NULL;
-	int there = branch != NULL ? branch_exists(g, branch, e) : 0, rc;
+	int rc = add_empty(g, real, branch, commit, &admin, e);
 
-	if (there < 0)
-		return there;
-	rc = try_add(g, real, branch, there > 0, commit, &why);
-	/* While we waited for the lane, what a killed role's git had begun may have made the branch. */
-	if (rc < 0 && branch != NULL && there == 0 && branch_exists(g, branch, NULL) > 0)
-		rc = try_add(g, real, branch, true, commit, &why);
-	if (rc < 0 && strstr(why.msg, "already checked out") != NULL)
-		return err_set(e, -EBUSY,
-		    "the branch %s is in use by another worktree; free it there first: %s", branch, why.msg);
-	if (rc < 0)
-		return err_set(e, rc, "%s", why.msg);
-	rc = git_admin_find(g, real, &admin, e);
-	if (rc == 0 && admin == NULL)
-		rc = err_set(e, -EIO, "git made the worktree %s, but not where it should be", real);
 	if (rc == 0)
 		rc = fill(g, real, e);
 	if (rc == 0)
@@ -245,7 +228,7 @@ adopt(struct git *g, const char *real, const char *branch, const char *commit, c
 		return there;
 	rc = there ? 0 : git_update_branch(g, branch, commit, "", e);
 	if (rc == 0)
-		rc = git_admin_make(g, real, branch, commit, admin, e);
+		rc = git_admin_make(g, real, branch, commit, true, admin, e);
 	if (rc == 0)
 		rc = git_admin_repair(real, *admin, NULL, e);
 	if (rc == 0)

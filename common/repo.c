@@ -290,6 +290,20 @@ make_private(const char *path, const char *what, struct err *e)
 	return 0;
 }
 
+/* A database in a folder that is lost with the power is lost. */
+static void
+keep_names(const char *path)
+{
+	char *above = xstrdup(path), *slash;
+
+	fd_sync_folder(path);
+	for (int up = 0; up < 2 && (slash = strrchr(above, '/')) != NULL && slash != above; up++) {
+		*slash = '\0';
+		fd_sync_folder(above);
+	}
+	free(above);
+}
+
 int
 repo_make_dirs(const struct repo *r, struct err *e)
 {
@@ -303,5 +317,7 @@ repo_make_dirs(const struct repo *r, struct err *e)
 		rc = err_sys(e, -errno, "cannot make %s private", r->state);
 	if (rc == 0)
 		rc = make_private(r->worktrees, "worktree", e);
+	if (rc == 0)
+		keep_names(r->state);
 	return rc;
 }

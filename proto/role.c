@@ -269,6 +269,18 @@ open_trees(struct role *r)
 }
 
 static int
+heal(struct role *r, struct err *e)
+{
+	char *found = NULL;
+	int rc = git_heal(&r->git, &found, e);
+
+	if (found != NULL)
+		log_warn("the machine went down while a run was under way: %s", found);
+	free(found);
+	return rc;
+}
+
+static int
 open_role(struct role *r, struct err *e)
 {
 	int rc;
@@ -293,6 +305,8 @@ open_role(struct role *r, struct err *e)
 	git_init(&r->git, &r->loop, r->assign->git_dir);
 	r->git.co_author = xstrdup(r->conf.co_author);
 	rc = await_secrets(r, e);
+	if (rc == 0)
+		rc = heal(r, e);
 	if (rc == 0)
 		rc = role_furnish_open(r, e);
 	if (rc < 0)
