@@ -186,8 +186,10 @@ check_str(const struct option *o, const char *name, const char *value, struct er
 	char *shown;
 
 	if (rc == 0 && o->offset == offsetof(struct conf, prs) && strcmp(value, "final") != 0 &&
-	    strcmp(value, "none") != 0)
-		return err_set(e, -EINVAL, "%s must be final or none", name);
+	    strcmp(value, "all") != 0 && strcmp(value, "none") != 0)
+		return err_set(e, -EINVAL, "%s must be final, all or none", name);
+	if (rc == 0 && o->offset == offsetof(struct conf, branch_prefix))
+		return conf_check_branch_prefix(name, value, e);
 	if (rc == 0 && o->offset == offsetof(struct conf, log) && log_level_parse(value) < 0) {
 		shown = text_line(value, SHOWN_MAX);
 		rc = err_set(e, -EINVAL, "%s must be error, warn, info or debug, not \"%s\"", name, shown);

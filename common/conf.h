@@ -151,7 +151,10 @@
 	    "owner of the repository on GitHub (default: as the remote origin says)")                        \
 	OPTION(str, repo_name, "--repo-name", "REPO_NAME", "repo_name", NULL, 0, 0, "its name there")        \
 	OPTION(str, prs, "--prs", "ORCH_PRS", "prs", "final", 0, 0,                                          \
-	    "pull requests for an issue's run: final (one, from the work branch) or none")                   \
+	    "pull requests for an issue's run: final (one, from the work branch), all (also one for each "   \
+	    "area and task) or none")                                                                        \
+	OPTION(str, branch_prefix, "--branch-prefix", "ORCH_BRANCH_PREFIX", "branch_prefix", "cco/", 0, 0,   \
+	    "what the names of the work branches begin with")                                                \
 	OPTION(u64, review_rounds, "--review-rounds", "ORCH_REVIEW_ROUNDS", "review_rounds", 3, 0, 100,      \
 	    "how often a run does what people say of its pull request")                                      \
 	OPTION(str, github_api_url, "--github-api-url", "GITHUB_API_URL", "", NULL, 0, 0,                    \

@@ -20,6 +20,7 @@
 #define MAP_MAX 64          /* variables */
 #define MAP_VALUE_MAX (32 * 1024)
 #define SHOWN_MAX 60
+#define PREFIX_MAX 100 /* of branches */
 #define LINES_MAX 256
 #define LINES_BYTES_MAX (16 * 1024)
 #define PRICES_BYTES_MAX (16 * 1024) /* it travels with the run's options */
@@ -104,6 +105,26 @@ conf_check_person(const char *name, const char *value, struct err *e)
 	if (n < 2 || value[0] == ' ' || value[n - 1] != ' ' || at == NULL || at == value + n + 1 ||
 	    at == value + n + mail || strcmp(value + n + 1 + mail, ">") != 0)
 		return err_set(e, -EINVAL, "%s must be \"Name <name@example.org>\"", name);
+	return 0;
+}
+
+/* git-check-ref-format(1), and plain characters only: the names are typed by people. */
+int
+conf_check_branch_prefix(const char *name, const char *value, struct err *e)
+{
+	static const char *const never[] = {"..", "//", "/.", "./", ".lock/", NULL};
+	size_t n = strlen(value);
+	bool plain = n <= PREFIX_MAX && isalnum((unsigned char)value[0]) && strncmp(value, "refs/", 5) != 0;
+
+	for (size_t i = 0; i < n; i++)
+		plain = plain && (isalnum((unsigned char)value[i]) || strchr("-_./", value[i]) != NULL);
+	for (size_t i = 0; never[i] != NULL; i++)
+		plain = plain && strstr(value, never[i]) == NULL;
+	if (!plain)
+		return err_set(e, -EINVAL,
+		    "%s must begin the name of a branch, such as \"cco/\": at most %d letters, digits, '-', "
+		    "'_', '.' and '/'",
+		    name, PREFIX_MAX);
 	return 0;
 }
 

@@ -23,6 +23,8 @@ const char *conf_seconds_text(char buf[32], uint64_t ms);
 
 /* "Name <mail>", as a trailer of a commit has it. */
 int conf_check_person(const char *name, const char *value, struct err *e);
+/* What the name of a branch may begin with, whatever letters, digits and dashes follow. */
+int conf_check_branch_prefix(const char *name, const char *value, struct err *e);
 /* One line of UTF-8, not blank. */
 int conf_check_str(const char *name, const char *value, struct err *e);
 /* A string, or an array of strings with the program's name first. */

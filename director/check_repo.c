@@ -160,16 +160,33 @@ base_from_head(struct check *c, struct err *e)
 
 /* refs/heads/cco would block every refs/heads/cco/... */
 static int
-check_names(struct check *c, struct err *e)
+check_name(struct check *c, const char *name, struct err *e)
 {
-	char oid[GIT_OID_HEX];
-	int rc = git_resolve(&c->git, "refs/heads/cco", oid, e);
+	char oid[GIT_OID_HEX], *ref = xasprintf("refs/heads/%s", name);
+	int rc = git_resolve(&c->git, ref, oid, e);
 
+	free(ref);
 	if (rc == 0)
 		return err_set(e, -EEXIST,
-		    "a branch named cco is in the way of the work branches cco/...: rename it (git branch -m "
-		    "cco NEW)");
+		    "a branch named %s is in the way of the work branches %s/...: rename it (git branch -m "
+		    "%s NEW)",
+		    name, name, name);
 	return rc == -ENOENT ? 0 : rc;
+}
+
+static int
+check_names(struct check *c, struct err *e)
+{
+	char *name = xstrdup(c->conf.branch_prefix);
+	int rc = 0;
+
+	for (char *slash = strchr(name, '/'); rc == 0 && slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		rc = check_name(c, name, e);
+		*slash = '/';
+	}
+	free(name);
+	return rc;
 }
 
 /* A setting of a filter's as git reads it; "" when there is none. Caller frees. */

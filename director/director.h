@@ -18,8 +18,9 @@ int director_epilogue(struct role *r, struct err *e);
 
 /* Pure decisions, for director.c and its tests. */
 
-/* "cco/25-build-a-calculator", with "-2" and so on from the second try on. Caller frees. */
-char *director_branch_name(const char *run, const char *title, unsigned attempt);
+/* "cco/25-build-a-calculator", with "-2" and so on from the second try on: a valid name whatever the title.
+ * Caller frees. */
+char *director_branch_name(const char *prefix, const char *run, const char *title, unsigned attempt);
 
 struct director_end {
 	bool failed;  /* nothing usable came of it */
@@ -28,6 +29,8 @@ struct director_end {
 };
 /* merged: the work branch has moved from its base. */
 void director_verdict(const struct team *t, bool cancelled, bool merged, struct director_end *end);
+/* What else a person must know of it. */
+void director_add_words(struct director_end *end, const char *what);
 /* Says of a run that is kept that its gate was red before it began. base, now: gate codes, 0 when green. */
 void director_add_gate(struct director_end *end, int base, int now);
 

@@ -18,6 +18,7 @@
 
 #define TIMEOUT_MS (10 * 60 * 1000)
 #define SAID_MAX (64 * 1024)
+#define OUT_MAX (2 * 1024 * 1024) /* the branches of the biggest run that there can be */
 #define ARGS_MAX 24
 #define PUSH_TRIES 4
 #define PUSH_PATIENCE_MS 60000 /* a push that took so long is not tried again */
@@ -89,7 +90,7 @@ run(struct push *p, bool remote, struct cmd_result *r, struct err *e, const char
 {
 	const char *argv[ARGS_MAX + 12] = {"git", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c",
 	    "credential.helper=", "-c", HELPER, "-c", "http.followRedirects=initial"};
-	struct cmd_spec s = {.argv = argv, .cwd = p->dir, .out_max = SAID_MAX, .err_max = SAID_MAX};
+	struct cmd_spec s = {.argv = argv, .cwd = p->dir, .out_max = OUT_MAX, .err_max = SAID_MAX};
 	char **env = make_env(p);
 	int fd = -1, rc = remote ? credentials(p, &fd) : 0;
 	size_t n = 11;
@@ -260,6 +261,76 @@ push_remote_tip(struct push *p, const char *branch, char oid[GIT_OID_HEX], struc
 	return o;
 }
 
+/* "<oid>\trefs/heads/<branch>" */
+static void
+take_ref(struct push_refs *refs, const char *line, size_t size)
+{
+	static const char heads[] = "refs/heads/";
+	size_t n = strspn(line, "0123456789abcdef"), skip = n + sizeof(heads);
+	struct push_ref *r;
+
+	if (n < 40 || n >= GIT_OID_HEX || size <= skip || line[n] != '\t' ||
+	    strncmp(line + n + 1, heads, sizeof(heads) - 1) != 0)
+		return;
+	refs->list = xrealloc(refs->list, (refs->count + 1) * sizeof(*refs->list));
+	r = &refs->list[refs->count++];
+	snprintf(r->oid, sizeof(r->oid), "%.*s", (int)n, line);
+	r->branch = xstrndup(line + skip, size - skip);
+}
+
+void
+push_refs_read(struct push_refs *refs, const char *lines)
+{
+	while (*lines != '\0') {
+		size_t n = strcspn(lines, "\n");
+
+		take_ref(refs, lines, n);
+		lines += n + (lines[n] == '\n');
+	}
+}
+
+enum push_outcome
+push_list(struct push *p, const char *pattern, const char *also, struct push_refs *refs, struct err *e)
+{
+	char *one = xasprintf("refs/heads/%s", pattern);
+	char *two = also == NULL ? NULL : xasprintf("refs/heads/%s", also);
+	char *what = xasprintf("look at the branch %s on GitHub", pattern);
+	struct cmd_result r = {0};
+	enum push_outcome o =
+	    run_remote(p, what, &r, e, (const char *const[]){"ls-remote", "--refs", p->url, one, two, NULL});
+
+	memset(refs, 0, sizeof(*refs));
+	if (o == PUSH_DONE && r.truncated) {
+		err_set(e, -EOVERFLOW, "cannot %s: there are too many branches", what);
+		o = PUSH_BROKEN;
+	}
+	if (o == PUSH_DONE)
+		push_refs_read(refs, r.out);
+	cmd_result_clear(&r);
+	free(one);
+	free(two);
+	free(what);
+	return o;
+}
+
+const char *
+push_refs_find(const struct push_refs *refs, const char *branch)
+{
+	for (size_t i = 0; i < refs->count; i++)
+		if (strcmp(refs->list[i].branch, branch) == 0)
+			return refs->list[i].oid;
+	return "";
+}
+
+void
+push_refs_clear(struct push_refs *refs)
+{
+	for (size_t i = 0; i < refs->count; i++)
+		free(refs->list[i].branch);
+	free(refs->list);
+	memset(refs, 0, sizeof(*refs));
+}
+
 /* Is everything that the branch has there in what we push? A commit that we do not even have is not. */
 static bool
 holds(struct push *p, const char *tip, const char *oid)
@@ -300,14 +371,23 @@ push_with_lease(struct push *p, const char *branch, const char *oid, const char 
 	return o;
 }
 
-static enum push_outcome
-push_once(struct push *p, const char *branch, const char *oid, const char *ours, struct err *e)
+/* git repeats a push whose answer was lost, and is then refused by what it did itself. */
+static bool
+is_there(struct push *p, const char *branch, const char *oid)
 {
 	char tip[GIT_OID_HEX];
-	enum push_outcome o = push_remote_tip(p, branch, tip, e);
 
-	if (o != PUSH_DONE || strcmp(tip, oid) == 0)
-		return o;
+	return push_remote_tip(p, branch, tip, NULL) == PUSH_DONE && strcmp(tip, oid) == 0;
+}
+
+enum push_outcome
+push_from(
+    struct push *p, const char *branch, const char *oid, const char *tip, const char *ours, struct err *e)
+{
+	enum push_outcome o;
+
+	if (strcmp(tip, oid) == 0)
+		return PUSH_DONE;
 	if (tip[0] != '\0' && !(ours != NULL && strcmp(tip, ours) == 0) && !holds(p, tip, oid)) {
 		err_set(e, -ESTALE,
 		    "cannot push the branch %s: it has commits on GitHub (%.7s) that are not in this run's: "
@@ -316,16 +396,8 @@ push_once(struct push *p, const char *branch, const char *oid, const char *ours,
 		    branch, tip);
 		return PUSH_FOREIGN;
 	}
-	return push_with_lease(p, branch, oid, tip, e);
-}
-
-/* git repeats a push whose answer was lost, and is then refused by what it did itself. */
-static bool
-is_there(struct push *p, const char *branch, const char *oid)
-{
-	char tip[GIT_OID_HEX];
-
-	return push_remote_tip(p, branch, tip, NULL) == PUSH_DONE && strcmp(tip, oid) == 0;
+	o = push_with_lease(p, branch, oid, tip, e);
+	return o == PUSH_FOREIGN && is_there(p, branch, oid) ? PUSH_DONE : o;
 }
 
 /* A push whose answer was lost is seen in where the branch is, which is looked at first. */
@@ -336,10 +408,11 @@ push_branch(struct push *p, const char *branch, const char *oid, const char *our
 	int64_t began = clock_now_ms();
 
 	for (unsigned i = 0;; i++) {
-		enum push_outcome o = push_once(p, branch, oid, ours, e);
+		char tip[GIT_OID_HEX];
+		enum push_outcome o = push_remote_tip(p, branch, tip, e);
 
-		if (o == PUSH_FOREIGN && is_there(p, branch, oid))
-			return PUSH_DONE;
+		if (o == PUSH_DONE)
+			o = push_from(p, branch, oid, tip, ours, e);
 		if (o != PUSH_NETWORK || i + 1 == PUSH_TRIES || clock_now_ms() > began + PUSH_PATIENCE_MS)
 			return o;
 		if (loop_wait(p->loop, &never, clock_now_ms() + (p->pause_ms << i)) == -ECANCELED)

@@ -48,6 +48,22 @@ int push_open(struct push *p, struct git *git, const char *dir, const char *url,
 /* Wipes the token; a zeroed one is fine. */
 void push_close(struct push *p);
 
+struct push_refs {
+	struct push_ref {
+		char oid[GIT_OID_HEX], *branch;
+	} * list;
+	size_t count;
+};
+/* The branches on GitHub that match one of two patterns ("cco/25-x-em*", where * is anything; also may be
+ * NULL), and none in *refs where it fails. Others whose names end so may be among them. */
+enum push_outcome push_list(
+    struct push *p, const char *pattern, const char *also, struct push_refs *refs, struct err *e);
+/* Adds the branches of "<oid> TAB refs/heads/<branch>" lines; others are passed over. */
+void push_refs_read(struct push_refs *refs, const char *lines);
+/* The commit of a branch; "" when it is not among them. */
+const char *push_refs_find(const struct push_refs *refs, const char *branch);
+void push_refs_clear(struct push_refs *refs);
+
 /* The commit that a branch has on GitHub; "" when there is no such branch. e has a sentence with advice. */
 enum push_outcome push_remote_tip(struct push *p, const char *branch, char oid[GIT_OID_HEX], struct err *e);
 /*
@@ -57,6 +73,9 @@ enum push_outcome push_remote_tip(struct push *p, const char *branch, char oid[G
  */
 enum push_outcome push_branch(
     struct push *p, const char *branch, const char *oid, const char *ours, struct err *e);
+/* The same where it is known already what the branch is at ("": it is not there). */
+enum push_outcome push_from(
+    struct push *p, const char *branch, const char *oid, const char *tip, const char *ours, struct err *e);
 /* Deletes it if it is still at oid. PUSH_DONE also when it is gone. */
 enum push_outcome push_delete(struct push *p, const char *branch, const char *oid, struct err *e);
 /* Brings a branch of GitHub's into the user's repository as ref, whatever ref was; oid gets its commit, ""

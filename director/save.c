@@ -20,7 +20,7 @@
 static int
 open_push(struct role *r, struct push *p, struct err *e)
 {
-	int rc = push_open_role(p, r, e);
+	int rc = push_open_role(p, r, PUSH_STATE, e);
 
 	p->timeout_ms = PUSH_TIMEOUT_MS;
 	return rc;

@@ -7,14 +7,14 @@
 #include <stdlib.h>
 
 char *
-director_branch_name(const char *run, const char *title, unsigned attempt)
+director_branch_name(const char *prefix, const char *run, const char *title, unsigned attempt)
 {
 	char slug[41];
 
 	text_slug(slug, title);
 	if (attempt <= 1)
-		return xasprintf("cco/%s-%s", run, slug);
-	return xasprintf("cco/%s-%s-%u", run, slug, attempt);
+		return xasprintf("%s%s-%s", prefix, run, slug);
+	return xasprintf("%s%s-%s-%u", prefix, run, slug, attempt);
 }
 
 void
@@ -39,18 +39,22 @@ director_verdict(const struct team *t, bool cancelled, bool merged, struct direc
 }
 
 void
-director_add_gate(struct director_end *end, int base, int now)
+director_add_words(struct director_end *end, const char *what)
 {
-	const char *what = now == 0
-			       ? "the gate was red before the run already, and passes now"
-			       : "the gate was red before the run already and still is: it could not tell "
-				 "whether the work is good";
-	char *longer;
-
-	if (base == 0 || !end->keep)
-		return;
-	longer = xasprintf(
+	char *longer = xasprintf(
 	    "%s%s%s", end->reason == NULL ? "" : end->reason, end->reason == NULL ? "" : "; ", what);
+
 	free(end->reason);
 	end->reason = longer;
+}
+
+void
+director_add_gate(struct director_end *end, int base, int now)
+{
+	if (base == 0 || !end->keep)
+		return;
+	director_add_words(
+	    end, now == 0 ? "the gate was red before the run already, and passes now"
+			  : "the gate was red before the run already and still is: it could not tell "
+			    "whether the work is good");
 }

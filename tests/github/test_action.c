@@ -235,7 +235,7 @@ test_the_steps_of_the_action(void **state)
 	json_t *inputs, *end, *run;
 
 	write_scripts(e);
-	branch = director_branch_name(number,
+	branch = director_branch_name("cco/", number,
 	    "Build $(touch pwned) `touch pwned` \"; touch pwned; # "
 	    "::set-output name=result::pwned ::add-mask::result ::error::pwned",
 	    1);

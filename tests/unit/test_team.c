@@ -253,20 +253,6 @@ test_run_ends(void **state)
 	team_clear(&t);
 }
 
-static void
-test_branch_names(void **state)
-{
-	char *name;
-
-	(void)state;
-	name = director_branch_name("25", "Build a functional calculator!", 1);
-	assert_string_equal(name, "cco/25-build-a-functional-calculator");
-	free(name);
-	name = director_branch_name("m1", "", 3);
-	assert_string_equal(name, "cco/m1-run-3");
-	free(name);
-}
-
 int
 main(void)
 {
@@ -280,7 +266,6 @@ main(void)
 	    cmocka_unit_test(test_area_ends),
 	    cmocka_unit_test(test_area_sent_back_needs_its_rework),
 	    cmocka_unit_test(test_run_ends),
-	    cmocka_unit_test(test_branch_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
