@@ -15,7 +15,7 @@ static int
 push_work(struct role *r, const char *branch, const char *head, struct err *e)
 {
 	struct push p = {0};
-	int rc = push_open_role(&p, r, e);
+	int rc = push_open_role(&p, r, PUSH_WORK, e);
 
 	if (rc == 0) {
 		enum push_outcome o;
@@ -43,47 +43,29 @@ branch_page(const struct role *r, const struct github_name *n, const char *branc
 	return page;
 }
 
-static char *
-base_of(struct github *gh, const struct view_run *run, struct err *e)
-{
-	struct github_repository repo;
-	char *base;
-
-	if (run->info->base_branch != NULL && *run->info->base_branch != '\0')
-		return xstrdup(run->info->base_branch);
-	if (github_repository_get(gh, &repo, e) < 0)
-		return NULL;
-	base = xstrdup(repo.default_branch);
-	github_repository_clear(&repo);
-	return base;
-}
-
 static int
-open_pull(struct github *gh, const struct view_run *run, uint64_t issue, struct delivery *d, struct err *e)
+open_pull(struct github *gh, const struct view_run *run, uint64_t issue, const char *base, struct delivery *d,
+    struct err *e)
 {
 	const struct comment_facts facts = {.branch_url = d->branch_url};
-	char *base = base_of(gh, run, e), *text;
+	char *text = comment_pull_text(run, &facts, issue, COMMENT_MAX);
 	struct github_pull pull = {0};
 	bool made = false;
-	int rc;
+	int rc =
+	    github_pull_open(gh, run->info->branch, base, run->info->title, text, false, &pull, &made, e);
 
-	if (base == NULL)
-		return -EREMOTEIO;
-	text = comment_pull_text(run, &facts, issue, COMMENT_MAX);
-	rc = github_pull_open(gh, run->info->branch, base, run->info->title, text, false, &pull, &made, e);
 	if (rc == 0 && !made && strcmp(pull.body, text) != 0)
 		rc = github_pull_update(gh, pull.number, NULL, text, NULL, NULL, e);
 	if (rc == 0)
 		d->pull_url = xstrdup(pull.url);
 	github_pull_clear(&pull);
-	free(base);
 	free(text);
 	return rc;
 }
 
 int
 deliver(struct role *r, struct github *gh, const struct view_run *run, uint64_t issue, const char *head,
-    struct delivery *d, struct err *e)
+    const char *base, struct delivery *d, struct err *e)
 {
 	struct github_name n = {.owner = r->conf.repo_owner, .repo = r->conf.repo_name};
 	int rc;
@@ -95,7 +77,7 @@ deliver(struct role *r, struct github *gh, const struct view_run *run, uint64_t 
 	if (rc < 0)
 		return rc;
 	d->branch_url = branch_page(r, &n, run->info->branch);
-	return strcmp(r->conf.prs, "none") == 0 ? 0 : open_pull(gh, run, issue, d, e);
+	return strcmp(r->conf.prs, "none") == 0 ? 0 : open_pull(gh, run, issue, base, d, e);
 }
 
 void

@@ -16,11 +16,12 @@ struct delivery {
 };
 
 /*
- * head: of the work branch that r names. 0, also when there is nothing to open a pull request for (prs none);
- * -errno with a sentence, and *d with what was done until then. Clear it in both cases.
+ * head: of the work branch that r names; base: the branch that the pull request is for. 0, also when there is
+ * nothing to open a pull request for (prs none); -errno with a sentence, and *d with what was done until
+ * then. Clear it in both cases.
  */
 int deliver(struct role *r, struct github *gh, const struct view_run *run, uint64_t issue, const char *head,
-    struct delivery *d, struct err *e);
+    const char *base, struct delivery *d, struct err *e);
 void delivery_clear(struct delivery *d);
 
 #endif

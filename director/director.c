@@ -4,9 +4,11 @@
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "director/branch.h"
 #include "director/publish.h"
 #include "director/rounds.h"
 #include "director/save.h"
+#include "director/upstream.h"
 #include "proto/lead.h"
 
 #include <errno.h>
@@ -14,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BRANCH_TRIES 1000
 #define GO_ON ROUNDS_MORE
 
 static int
@@ -25,53 +26,16 @@ tell_state(struct lead *ld, const char *state, struct err *e)
 	return link_call(ld->role->link, &m, NULL, e);
 }
 
-/* Is the name free for us, with the names of our EMs' branches below it? 1, 0, -errno. */
-static int
-is_free(struct role *r, const char *name, struct err *e)
-{
-	char *own = xasprintf("refs/heads/%s", name), *ems = xasprintf("refs/heads/%s-em*", name);
-	struct git_out out = {0};
-	int rc =
-	    git_run(&r->git, 0, &out, e, "for-each-ref", "--count=1", "--format=%(refname)", own, ems, NULL);
-
-	if (rc == 0)
-		rc = out.out[0] == '\0';
-	git_out_clear(&out);
-	free(own);
-	free(ems);
-	return rc;
-}
-
-/* What an earlier run of the same name left is not ours: the next number is taken. */
-static int
-choose_branch(struct role *r, char **branch, struct err *e)
-{
-	for (unsigned i = 1; i <= BRANCH_TRIES; i++) {
-		char *name = director_branch_name(r->assign->run, r->assign->title, i);
-		int rc = is_free(r, name, e);
-
-		if (rc == 1) {
-			*branch = name;
-			return 0;
-		}
-		free(name);
-		if (rc < 0)
-			return rc;
-	}
-	return err_set(e, -EEXIST,
-	    "there are %d work branches of this name already: delete old cco/ branches", BRANCH_TRIES);
-}
-
 /* The name is stored, with the plan, before the branch is made: a branch of the stored name is ours. */
 static int
-open_branch(struct lead *ld, char **name, struct err *e)
+open_branch(struct lead *ld, bool remote, char **name, struct err *e)
 {
 	struct role *r = ld->role;
 	char tip[GIT_OID_HEX];
 	int rc = 0;
 
 	if (*name == NULL) {
-		rc = choose_branch(r, name, e);
+		rc = branch_choose(r, remote, name, e);
 		if (rc == 0)
 			rc = lead_store_plan(ld, *name, e);
 	}
@@ -98,13 +62,13 @@ find_head(struct lead *ld, char head[GIT_OID_HEX], struct err *e)
 /* 0, or GO_ON: the run is not over, and the reviews are to be looked at. */
 static int
 tell_end(struct lead *ld, const char *head, const char *pull_url, const struct director_end *end,
-    const char *question, struct err *e)
+    const struct upstream *up, const char *question, struct err *e)
 {
 	struct role *r = ld->role;
 	struct git_stat st = {0};
 	struct msg m = {.id = MSG_FINISH};
 	char *instead = NULL;
-	int rc = git_diff_stat(&r->git, ld->base, head, &st, e);
+	int rc = git_diff_stat(&r->git, up->base[0] == '\0' ? ld->base : up->base, head, &st, e);
 
 	if (rc < 0)
 		return rc;
@@ -115,6 +79,7 @@ tell_end(struct lead *ld, const char *head, const char *pull_url, const struct d
 	m.finish.reason = end->reason;
 	m.finish.failed = end->failed;
 	m.finish.pull_url = pull_url;
+	m.finish.base = up->base[0] == '\0' ? NULL : up->base;
 	m.finish.question = question;
 	rc = link_call(r->link, &m, &instead, e);
 	if (rc == 0 && instead != NULL)
@@ -123,24 +88,65 @@ tell_end(struct lead *ld, const char *head, const char *pull_url, const struct d
 	return rc;
 }
 
+/* What came to the base branch meanwhile, when a pull request is to be made into it. */
+static int
+catch_up(struct lead *ld, struct publish *p, struct director_end *end, struct upstream *up,
+    char head[GIT_OID_HEX], struct err *e)
+{
+	const char *name;
+	int rc;
+
+	if (p == NULL || !end->keep || ld->cancelled || ld->branch == NULL ||
+	    strcmp(ld->role->conf.prs, "none") == 0)
+		return 0;
+	name = publish_base(p);
+	if (name == NULL)
+		return 0;
+	rc = upstream_take_in(ld, name, up, e);
+	if (rc == 0 && up->trouble != NULL)
+		director_add_words(end, up->trouble);
+	return rc == 0 ? find_head(ld, head, e) : rc;
+}
+
+/* People are told before orchd is: who is killed in between tells them again. 0 or GO_ON. */
+static int
+tell(struct lead *ld, struct publish *p, struct rounds *v, struct publish_end *last,
+    const struct director_end *end, const struct upstream *up, const char *head, struct err *e)
+{
+	int rc = v == NULL ? 0 : rounds_turn(v, p, last, e);
+
+	last->question = v == NULL ? NULL : v->question;
+	if (rc == 0) {
+		const char *pull_url = publish_last(p, last);
+
+		if (last->question == NULL)
+			save_drop(ld->role);
+		rc = tell_end(ld, head, pull_url, end, up, last->question, e);
+	}
+	if (rc == GO_ON && v != NULL)
+		v->look = true;
+	return rc;
+}
+
 /* 0, or GO_ON: there is more to do. v NULL: no reviews are looked at. */
 static int
 finish(struct lead *ld, struct publish *p, struct rounds *v, bool epilogue, struct err *e)
 {
 	struct director_end end = {0};
+	struct upstream up = {0};
 	char head[GIT_OID_HEX];
 	int rc = find_head(ld, head, e);
 
 	if (rc < 0)
 		return rc;
 	director_verdict(&ld->role->team, ld->role->cancel_asked, strcmp(head, ld->base) != 0, &end);
+	rc = catch_up(ld, p, &end, &up, head, e);
 	director_add_gate(&end, ld->role->known.base, ld->role->known.now);
-	if (!end.keep && ld->branch != NULL)
+	if (rc == 0 && !end.keep && ld->branch != NULL)
 		rc = git_update_branch(&ld->role->git, ld->branch, NULL, head, e);
 	/* A retry of it begins at the base again. */
 	if (rc == 0 && !end.keep && ld->role->known.found)
 		rc = known_gate_note(ld->role, NULL, e);
-	/* People are told before orchd is: who is killed in between tells them again. */
 	if (rc == 0) {
 		struct publish_end last = {.cancelled = ld->role->cancel_asked,
 		    .failed = end.failed,
@@ -148,18 +154,9 @@ finish(struct lead *ld, struct publish *p, struct rounds *v, bool epilogue, stru
 		    .reason = end.reason,
 		    .head = end.keep ? head : NULL};
 
-		rc = v == NULL ? 0 : rounds_turn(v, p, &last, e);
-		last.question = v == NULL ? NULL : v->question;
-		if (rc == 0) {
-			const char *pull_url = publish_last(p, &last);
-
-			if (last.question == NULL)
-				save_drop(ld->role);
-			rc = tell_end(ld, head, pull_url, &end, last.question, e);
-		}
-		if (rc == GO_ON && v != NULL)
-			v->look = true;
+		rc = tell(ld, p, v, &last, &end, &up, head, e);
 	}
+	upstream_clear(&up);
 	free(end.reason);
 	return rc;
 }
@@ -271,7 +268,7 @@ work(struct lead *ld, struct publish *p, char **branch, struct err *e)
 	if (rc == 0)
 		rc = heed_plan(ld, p, e);
 	if (rc == 0)
-		rc = open_branch(ld, branch, e);
+		rc = open_branch(ld, p != NULL, branch, e);
 	if (rc == 0 && r->team.count < ld->plan.count) {
 		rc = tell_state(ld, "running", e);
 		if (rc == 0)
@@ -354,6 +351,8 @@ director_run(struct role *r, struct err *e)
 	int rc = open_lead(&ld, r, &branch, e);
 	struct publish *p = rc == 0 ? publish_open(r) : NULL;
 
+	ld.spare = publish_spare;
+	ld.spare_arg = p;
 	if (rc == 0)
 		rc = r->cancel_asked ? wind_up(&ld, p, branch, false, e) : work(&ld, p, &branch, e);
 	/* A cancellation interrupts whatever is going on; from there on it is cleaning up. */

@@ -8,6 +8,8 @@
 #include "director/comment.h"
 #include "director/deliver.h"
 #include "director/github_api.h"
+#include "director/pulls.h"
+#include "director/push_role.h"
 #include "proto/msg.h"
 
 #include <ctype.h>
@@ -34,10 +36,12 @@ struct publish {
 	unsigned writes, failures;
 	char *job_url;
 	struct delivery delivery;
-	char *problem;     /* the last thing that did not work; NULL: all is well */
-	char *undelivered; /* why there is no branch or pull request; NULL: there is, or it was not tried */
-	bool refused;      /* the problem is none that goes by itself: it is shown */
-	char *handed;      /* the head that was delivered; NULL: none was */
+	struct pulls *pulls; /* NULL: none but the work branch's */
+	char *base;          /* branch that the work is for; NULL: not known yet */
+	char *problem;       /* the last thing that did not work; NULL: all is well */
+	char *undelivered;   /* why there is no branch or pull request; NULL: there is, or it was not tried */
+	bool refused;        /* the problem is none that goes by itself: it is shown */
+	char *handed;        /* the head that was delivered; NULL: none was */
 };
 
 static int64_t
@@ -174,6 +178,7 @@ render(const struct publish *p, const struct view_run *r)
 	const struct comment_facts facts = {.job_url = p->job_url,
 	    .problem = p->undelivered != NULL ? p->undelivered
 		       : p->refused           ? p->problem
+		       : p->pulls != NULL     ? pulls_problem(p->pulls)
 					      : NULL,
 	    .branch_url = p->delivery.branch_url,
 	    .pull_url = p->delivery.pull_url};
@@ -251,6 +256,57 @@ on_idle(void *arg)
 	write_state(p, r, &kind);
 }
 
+/* The tick must not come in between: it speaks to GitHub, too, and takes a new view of the run. */
+int64_t
+publish_spare(void *arg)
+{
+	struct publish *p = arg;
+	const struct view_run *r;
+	struct err e = {""};
+
+	if (p == NULL || p->pulls == NULL)
+		return -1;
+	if (clock_now_ms() < pulls_due(p->pulls))
+		return pulls_due(p->pulls);
+	loop_set_idle(&p->role->loop, 0, NULL, NULL);
+	r = ask_orchd(p);
+	if (r != NULL && r->info->branch != NULL) {
+		int rc = pulls_look(p->pulls, r->info->branch, &e);
+
+		if (rc < 0 && rc != -ECANCELED)
+			tell_problem(p, &e);
+		if (rc == 0 && (r = ask_orchd(p)) != NULL)
+			pulls_step(p->pulls, r);
+	}
+	on_idle(p);
+	publish_resume(p);
+	return pulls_due(p->pulls);
+}
+
+const char *
+publish_base(struct publish *p)
+{
+	const struct view_run *r = p->base == NULL ? ask_orchd(p) : NULL;
+	struct github_repository repo;
+	struct err e = {""};
+
+	if (r == NULL || strcmp(p->role->conf.prs, "none") == 0)
+		return p->base;
+	if (r->info->base_branch != NULL && *r->info->base_branch != '\0') {
+		p->base = xstrdup(r->info->base_branch);
+		return p->base;
+	}
+	github_set_patience(p->gh, in_ms(p, END_PATIENCE_MS));
+	if (github_repository_get(p->gh, &repo, &e) < 0) {
+		if (!p->role->loop.stop)
+			tell_problem(p, &e);
+		return NULL;
+	}
+	p->base = xstrdup(repo.default_branch);
+	github_repository_clear(&repo);
+	return p->base;
+}
+
 const char *
 publish_verdict(const struct msg_run_info *r, const struct publish_end *end)
 {
@@ -296,6 +352,22 @@ foresee_end(struct publish *p, const struct view_run *r, const struct publish_en
 	free(cut);
 }
 
+/* Before the work branch is pushed with everything in it. */
+static void
+finish_parts(struct publish *p, const struct view_run *r)
+{
+	struct err e = {""};
+
+	if (p->pulls == NULL || r->info->branch == NULL)
+		return;
+	link_doing(p->role->link, "opening the parts' pull requests");
+	if (pulls_look(p->pulls, r->info->branch, &e) < 0)
+		log_warn("%s", e.msg);
+	else
+		pulls_finish(p->pulls, r);
+	github_set_patience(p->gh, in_ms(p, END_PATIENCE_MS));
+}
+
 static void
 hand_over(struct publish *p, const char *head)
 {
@@ -305,11 +377,14 @@ hand_over(struct publish *p, const char *head)
 
 	if (p->handed != NULL && strcmp(p->handed, head) == 0)
 		return;
-
+	finish_parts(p, r);
 	link_doing(p->role->link, "pushing the work branch");
 	delivery_clear(&p->delivery);
 	xreplace(&p->undelivered, NULL);
-	rc = deliver(p->role, p->gh, r, p->issue, head, &p->delivery, &e);
+	if (strcmp(p->role->conf.prs, "none") != 0 && p->base == NULL)
+		rc = err_set(&e, -EREMOTEIO, "the branch that the pull request is for is not known");
+	else
+		rc = deliver(p->role, p->gh, r, p->issue, head, p->base, &p->delivery, &e);
 	if (rc < 0 && rc != -ECANCELED) {
 		tell_problem(p, &e);
 		xreplace(&p->undelivered, e.msg);
@@ -328,6 +403,7 @@ publish_hand_over(struct publish *p, const struct publish_end *end)
 	if (p == NULL || end->head == NULL)
 		return false;
 	loop_set_idle(&p->role->loop, 0, NULL, NULL);
+	publish_base(p);
 	r = ask_orchd(p);
 	if (r == NULL)
 		return false;
@@ -341,7 +417,7 @@ void
 publish_resume(struct publish *p)
 {
 	if (p != NULL)
-		loop_set_idle(&p->role->loop, PUBLISH_TICK_MS, on_idle, p);
+		loop_set_idle(&p->role->loop, in_ms(p, PUBLISH_TICK_MS), on_idle, p);
 }
 
 struct github *
@@ -377,6 +453,8 @@ publish_last(struct publish *p, const struct publish_end *end)
 	if (p == NULL)
 		return NULL;
 	loop_set_idle(&p->role->loop, 0, NULL, NULL);
+	if (end != NULL && end->head != NULL)
+		publish_base(p);
 	r = ask_orchd(p);
 	if (r == NULL)
 		return NULL;
@@ -385,6 +463,8 @@ publish_last(struct publish *p, const struct publish_end *end)
 	github_set_patience(p->gh, in_ms(p, patience_ms));
 	if (end != NULL && end->head != NULL)
 		hand_over(p, end->head);
+	else if (end != NULL)
+		finish_parts(p, view_run(&p->view, p->role->assign->run));
 	look_anew(p);
 	insist(p, view_run(&p->view, p->role->assign->run), patience_ms);
 	return p->delivery.pull_url;
@@ -466,6 +546,9 @@ publish_open(struct role *r)
 	p->gh = gh;
 	p->issue = issue;
 	p->job_url = find_job_url(&r->conf);
+	push_sweep_role(r);
+	if (strcmp(r->conf.prs, "all") == 0)
+		p->pulls = pulls_new(r, gh, issue);
 	view_init(&p->view);
 	r->view = &p->view;
 	loop_set_idle(&r->loop, in_ms(p, PUBLISH_TICK_MS), on_idle, p);
@@ -484,12 +567,14 @@ publish_close(struct publish *p)
 	    s->requests, s->writes, p->writes);
 	loop_set_idle(&p->role->loop, 0, NULL, NULL);
 	p->role->view = NULL;
+	pulls_free(p->pulls);
 	github_close(p->gh);
 	delivery_clear(&p->delivery);
 	view_clear(&p->view);
 	free(p->written);
 	free(p->job_url);
 	free(p->handed);
+	free(p->base);
 	free(p->problem);
 	free(p->undelivered);
 	free(p);

@@ -20,6 +20,16 @@ struct publish; /* all times here by github_second_ms */
 struct publish *publish_open(struct role *r);
 void publish_close(struct publish *p);
 
+/*
+ * For lead's spare time: with prs=all, the pull requests of the run's parts (director/pulls). Returns when it
+ * is to be called again. p NULL: never.
+ */
+int64_t publish_spare(void *p);
+
+/* The branch that the work is for, asked for once; NULL when it cannot be told, and then that is said.
+ * Borrowed from p. */
+const char *publish_base(struct publish *p);
+
 /* How a run ends, as its director sees it. */
 struct publish_end {
 	bool cancelled, failed;

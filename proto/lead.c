@@ -32,6 +32,19 @@ clean_child(struct lead *ld, struct team_child *c, struct err *e)
 	return rc;
 }
 
+/* Until a child changes, with whoever has something to do meanwhile. */
+static int
+wait_for_children(struct lead *ld)
+{
+	struct role *r = ld->role;
+	int64_t until = ld->spare == NULL ? -1 : ld->spare(ld->spare_arg);
+	int rc;
+
+	link_doing(r->link, "waiting for %zu of %zu tasks", team_count(&r->team).open, r->team.count);
+	rc = loop_wait(&r->loop, &r->team.changed, until);
+	return rc == -ETIMEDOUT ? 0 : rc;
+}
+
 int
 lead_serve(struct lead *ld, struct err *e)
 {
@@ -50,9 +63,7 @@ lead_serve(struct lead *ld, struct err *e)
 			rc = clean_child(ld, c, e);
 			break;
 		case TEAM_WAIT:
-			link_doing(r->link, "waiting for %zu of %zu tasks", team_count(&r->team).open,
-			    r->team.count);
-			rc = loop_wait(&r->loop, &r->team.changed, -1);
+			rc = wait_for_children(ld);
 			break;
 		case TEAM_DONE:
 			return lead_remove_worktree(ld, e);

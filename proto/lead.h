@@ -8,6 +8,7 @@
 #ifndef ORCH_PROTO_LEAD_H
 #define ORCH_PROTO_LEAD_H
 
+#include "common/integrate.h"
 #include "common/plan.h"
 #include "proto/role.h"
 
@@ -20,6 +21,13 @@ struct lead {
 	struct plan plan;
 	char *plan_json; /* as parsed */
 	bool cancelled;  /* nothing is integrated any more */
+	/*
+	 * Optional: called by lead_serve when there is nothing to merge and nothing to clean up, and no
+	 * command of this process runs. It may do a little of its own, and says when it wants to be called
+	 * again (clock_now_ms time; -1: when a child changes).
+	 */
+	int64_t (*spare)(void *arg);
+	void *spare_arg;
 };
 
 void lead_clear(struct lead *ld);
@@ -55,6 +63,13 @@ int lead_serve(struct lead *ld, struct err *e);
  * to work with the evidence. Whatever is interrupted is done anew by the next call. 0 or -errno.
  */
 int lead_merge(struct lead *ld, struct err *e);
+/*
+ * Takes a commit that is no child's into the own branch, by the same rules: merged in memory, gated with what
+ * all areas in it ask for, kept when green. 0 with what became of it in *res (integrate_result_clear), or
+ * -errno; -ENOSPC when the gate may have been red for want of room. The worktree stays.
+ */
+int lead_take_in(
+    struct lead *ld, const char *commit, const char *message, struct integrate_result *res, struct err *e);
 /*
  * Is what a child hands in, from its base to its head, within what it owns, and clear of what is protected?
  * The worker has asked the same of itself; here it is asked by who keeps the result. 1; 0 with *reason and

@@ -280,11 +280,12 @@ tell_doing(const struct round *m)
 	free(names);
 }
 
-static int
-merge(struct round *m, struct err *e)
+static struct integrate_spec
+spec_of(struct round *m)
 {
 	struct role *r = m->ld->role;
-	struct integrate_spec spec = {
+
+	return (struct integrate_spec){
 	    .git = &r->git,
 	    .branch = m->ld->branch,
 	    .shared = (const char *const *)m->ld->plan.shared,
@@ -293,17 +294,23 @@ merge(struct round *m, struct err *e)
 	    .setup = r->conf.setup,
 	    .setup_timeout_ms = (int64_t)r->conf.setup_timeout_ms,
 	    .furnish = furnish,
-	    .wanted = is_wanted,
 	    .arg = m,
 	    .gate_env = (const char *const *)r->gate_env,
 	    .gate_timeout_ms = (int64_t)r->conf.gate_timeout_ms,
 	    .more = commands_of_areas,
 	    .gate_known = r->known.now,
 	};
+}
+
+static int
+merge(struct round *m, struct err *e)
+{
+	struct integrate_spec spec = spec_of(m);
 	struct integrate_result res;
 	struct integrate *in;
 	int rc;
 
+	spec.wanted = is_wanted;
 	m->items = xcalloc(m->count + 1, sizeof(*m->items));
 	for (size_t i = 0; i < m->count; i++)
 		m->items[i] = (struct integrate_item){m->list[i].head, m->list[i].message};
@@ -332,5 +339,28 @@ lead_merge(struct lead *ld, struct err *e)
 	if (rc < 0 && rc != -ECANCELED)
 		err_prefix(e, rc, "merging into %s", ld->branch);
 	round_clear(&m);
+	return rc;
+}
+
+int
+lead_take_in(
+    struct lead *ld, const char *commit, const char *message, struct integrate_result *res, struct err *e)
+{
+	struct round m = {.ld = ld};
+	struct integrate_spec spec = spec_of(&m);
+	const struct integrate_item item = {commit, message};
+	struct integrate *in = integrate_new(&spec, &item, 1);
+	int rc = integrate_next(in, res, e);
+
+	integrate_free(in);
+	if (rc < 0)
+		return rc;
+	rc = 0;
+	if (res->verdict == INTEGRATE_RED)
+		rc = role_check_room(ld->role, e);
+	else if (res->verdict == INTEGRATE_MERGED && res->green && ld->role->known.now != 0)
+		rc = known_gate_note(ld->role, &(struct known_gate){.base = ld->role->known.base}, e);
+	if (rc < 0)
+		integrate_result_clear(res);
 	return rc;
 }

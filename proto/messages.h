@@ -351,6 +351,7 @@ enum proto_who {
 	F(str, reason, OPT, TEXT_MAX)                                                              \
 	F(bool, failed, OPT, 0) /* nothing usable came of it, whatever the tasks say */            \
 	F(str, pull_url, OPT, TEXT_MAX)                                                            \
+	F(str, base, OPT, 64) /* what the work is to be compared with, when that has moved */      \
 	F(str, question, OPT, TEXT_MAX) /* what a person must see to, though the run has ended */
 
 /*

@@ -299,6 +299,7 @@ on_finish(struct request *q)
 		return 0;
 	}
 	note_text(&r->head, m->head);
+	note_text(&r->base, m->base);
 	note_text(&r->pull_url, m->pull_url);
 	if (r->epilogue) {
 		reason = xasprintf("%s%s%.3000s", r->reason, m->reason == NULL ? "" : "; ",
