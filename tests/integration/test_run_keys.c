@@ -10,6 +10,7 @@
 #include "common/redact.h"
 #include "common/token.h"
 #include "tests/helper/lib/e2e.h"
+#include "tests/helper/lib/githubrun.h"
 #include "tests/helper/lib/test.h"
 
 #include <dirent.h>
@@ -100,13 +101,12 @@ assert_clean_commits(struct e2e *e, const char *secret)
 
 /* Arguments and environment of all processes but agents' are looked at while the agent waits. */
 static void
-assert_clean_processes(struct e2e *e)
+assert_clean_processes(const char *secret)
 {
 	static const char *const files[] = {"cmdline", "environ"};
 	DIR *d = opendir("/proc");
 	struct dirent *de;
 
-	(void)e;
 	assert_non_null(d);
 	while ((de = readdir(d)) != NULL) {
 		char path[300], comm[64] = "", *text;
@@ -130,7 +130,7 @@ assert_clean_processes(struct e2e *e)
 			snprintf(path, sizeof(path), "/proc/%s/%s", de->d_name, files[i]);
 			text = NULL;
 			if (fd_read_file(path, 1 << 20, &text, &size) == 0 &&
-			    memmem(text, size, KEY, strlen(KEY)) != NULL)
+			    memmem(text, size, secret, strlen(secret)) != NULL)
 				fail_msg("%s of %s holds the key", files[i], comm);
 			free(text);
 		}
@@ -269,7 +269,7 @@ test_a_key_stays_where_it_belongs(void **state)
 	e2e_work(e, "a.two", "");
 	e2e_begin(e, "--verify", "test -z \"$ANTHROPIC_API_KEY$ANTHROPIC_AUTH_TOKEN\"", NULL);
 	e2e_await_file(e, "at-worker");
-	assert_clean_processes(e);
+	assert_clean_processes(KEY);
 	assert_closed(e2e_pid(e, NULL));
 	assert_closed(gateway_pid(e));
 	assert_clean_memory(e2e_pid(e, "m1"));
@@ -445,7 +445,7 @@ test_retry_with_other_keys(void **state)
 
 /* One that a script has written: there, and without the secret. */
 static void
-assert_clean_file(struct e2e *e, const char *name)
+assert_clean_file(struct e2e *e, const char *name, const char *secret)
 {
 	char *path = xasprintf("%s/%s", e->scripts, name), *text = NULL;
 	size_t size;
@@ -453,7 +453,7 @@ assert_clean_file(struct e2e *e, const char *name)
 	if (fd_read_file(path, 1 << 20, &text, &size) < 0)
 		fail_msg("%s is missing", path);
 	assert_true(size > 0);
-	assert_null(memmem(text, size, KEY, strlen(KEY)));
+	assert_null(memmem(text, size, secret, strlen(secret)));
 	free(text);
 	free(path);
 }
@@ -470,17 +470,15 @@ test_the_token_is_the_directors_alone(void **state)
 	json_t *run;
 	pid_t orchd;
 
-	setenv("GITHUB_TOKEN", KEY, 1);
 	e2e_plan(e, "director", "run env\n", "a");
 	e2e_plan(e, "em-a", "", "one");
 	e2e_work(e, "a.one",
 	    "run cat /proc/self/environ /proc/$PPID/environ >\"$ORCH_AGENT_SCRIPTS/of-worker\"\n"
 	    "touch @/at-worker\nwait_file @/go\n");
-	e2e_begin(e, "25", "--repo-owner", "octo", "--repo-name", "hello", "--verify",
-	    "test -z \"$GITHUB_TOKEN$GH_TOKEN\"", "--detach", NULL);
+	githubrun_begin(e, "--verify", "test -z \"$GITHUB_TOKEN$GH_TOKEN\"", NULL);
 	unsetenv("GITHUB_TOKEN");
 	e2e_await_file(e, "at-worker");
-	assert_clean_processes(e);
+	assert_clean_processes(FAKEGITHUB_TOKEN);
 	orchd = e2e_pid(e, NULL);
 	kill(orchd, SIGKILL);
 	e2e_await_gone(e, orchd);
@@ -493,12 +491,14 @@ test_the_token_is_the_directors_alone(void **state)
 	json_decref(run);
 	e2e_touch(e, "go");
 	e2e_await(e, "25", "state", "complete");
-	assert_clean_file(e, "of-worker");
+	assert_clean_file(e, "of-worker", FAKEGITHUB_TOKEN);
 	assert_int_equal(e2e_ctl(e, &r, "logs", NULL), 0);
-	assert_null(strstr(r.out, KEY));
+	assert_null(strstr(r.out, FAKEGITHUB_TOKEN));
 	ctlrun_clear(&r);
-	assert_clean_folder(e->where.state, KEY);
-	assert_clean_commits(e, KEY);
+	assert_clean_folder(e->where.state, FAKEGITHUB_TOKEN);
+	assert_clean_commits(e, FAKEGITHUB_TOKEN);
+	assert_int_equal(hub.unauthorized, 0);
+	githubrun_assert_end("complete", "orch:complete");
 }
 
 /* Root may read everything: what an agent cannot reach is shown as somebody who is not. */
@@ -523,7 +523,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_a_key_stays_where_it_belongs, keyed_setup, keyed_teardown),
 	    cmocka_unit_test_setup_teardown(test_what_looks_like_a_key, e2e_setup, e2e_teardown),
-	    cmocka_unit_test_setup_teardown(test_the_token_is_the_directors_alone, e2e_setup, keyed_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_the_token_is_the_directors_alone, githubrun_setup, githubrun_teardown),
 	    cmocka_unit_test_setup_teardown(test_retry_with_other_keys, keyed_setup, keyed_teardown),
 	    cmocka_unit_test_setup_teardown(test_keys_outlive_orchd, keyed_setup, keyed_teardown),
 	    cmocka_unit_test_setup_teardown(test_keys_that_died, keyed_setup, keyed_teardown),
