@@ -154,6 +154,9 @@ enum agent_next agent_end_next(enum agent_end end);
  * ORCH_PORT_BASE, ORCH_PORT_COUNT, ORCH_CHECKOUT.
  * GIT_CEILING_DIRECTORIES is set to ceiling. Fresh vector (configs_wipe_strv where keys are in it).
  *
+ * An attempt adds that its git has no login and pushes nowhere but into folders, and says so; an agent_env with
+ * GIT_CONFIG_COUNT in it (say "0") does without that.
+ *
  * keys: the way to the gateway with the token of the attempt, and what else the API configurations say, or
  * NULL. They come last and win; with them, no option of the run may say where agents ask (ANTHROPIC_*), and
  * 127.0.0.1 is asked without a proxy.

@@ -99,8 +99,7 @@ agent_env(const struct conf *c, const char *ceiling, const char *const *extra, c
 			put_checked(&v, &n, environ[i]);
 	for (size_t i = 0; extra != NULL && extra[i] != NULL; i++)
 		put_checked(&v, &n, extra[i]);
-	json_object_foreach(c->agent_env, name, value)
-	{
+	json_object_foreach (c->agent_env, name, value) {
 		char *pair;
 
 		if (keys != NULL && strncmp(name, "ANTHROPIC_", 10) == 0)
@@ -128,6 +127,43 @@ put_number(char ***v, size_t *n, const char *name, int64_t number)
 	free(pair);
 }
 
+/*
+ * What an agent pushes by itself would be neither checked nor merged, and nobody's login is for it: git asks
+ * no helper, sends no header that a workflow's checkout has left in the repository, and instead of pushing
+ * anywhere but into a folder says what becomes of the work. A push URL becomes a command of git's "ext"
+ * transport (git-remote-ext(1)), with the rest of the URL behind its "#". Fetching is as it was.
+ */
+#define NO_PUSH                                                                                              \
+	"url.ext::sh -c echo% \"orch:% agents% do% not% push.% What% is% left% in% the% worktree% is% "      \
+	"committed,% checked,% merged% and% pushed% by% orch.\"% >&2;% exit% 1% #% .pushInsteadOf"
+
+static void
+put_git(char ***v, size_t *n)
+{
+	const char *server = getenv("GITHUB_SERVER_URL");
+	char *header = xasprintf(
+	    "http.%s/.extraheader", server == NULL || *server == '\0' ? "https://github.com" : server);
+	const char *const pairs[][2] = {{"credential.helper", ""}, {"core.askPass", ""},
+	    {"http.extraHeader", ""}, {header, ""}, {"protocol.ext.allow", "user"}, {NO_PUSH, "https://"},
+	    {NO_PUSH, "http://"}, {NO_PUSH, "ssh://"}, {NO_PUSH, "git://"}, {NO_PUSH, "git@"}};
+	size_t count = sizeof(pairs) / sizeof(pairs[0]);
+	char name[32];
+
+	for (size_t i = 0; i < *n; i++)
+		if (strncmp((*v)[i], "GIT_CONFIG_COUNT=", 17) == 0) /* of agent_env: the user's own will */
+			count = 0;
+	for (size_t i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "GIT_CONFIG_KEY_%zu", i);
+		put_value(v, n, name, pairs[i][0]);
+		/* put() takes no empty value for one. */
+		agent_push(v, n, xasprintf("GIT_CONFIG_VALUE_%zu=%s", i, pairs[i][1]));
+	}
+	if (count > 0)
+		put_number(v, n, "GIT_CONFIG_COUNT", (int64_t)count);
+	put(v, n, "GIT_TERMINAL_PROMPT=0", true);
+	free(header);
+}
+
 char **
 agent_attempt_env(const struct agent_spec *s, const char *home, const char *tmp, const char *login)
 {
@@ -147,6 +183,7 @@ agent_attempt_env(const struct agent_spec *s, const char *home, const char *tmp,
 		put(&v, &n, agent_backend.root_env, false);
 	if (login != NULL)
 		put(&v, &n, login, false);
+	put_git(&v, &n);
 	put_value(&v, &n, "HOME", home);
 	put_value(&v, &n, "TMPDIR", tmp);
 	return v;
