@@ -139,7 +139,7 @@ finish(struct lead *ld, struct publish *p, struct rounds *v, bool epilogue, stru
 
 	if (rc < 0)
 		return rc;
-	director_verdict(&ld->role->team, ld->role->cancel_asked, strcmp(head, ld->base) != 0, &end);
+	director_verdict(&ld->role->team, ld->role->assign->cancelled, strcmp(head, ld->base) != 0, &end);
 	rc = catch_up(ld, p, &end, &up, head, e);
 	director_add_gate(&end, ld->role->known.base, ld->role->known.now);
 	if (rc == 0 && !end.keep && ld->branch != NULL)
@@ -148,7 +148,7 @@ finish(struct lead *ld, struct publish *p, struct rounds *v, bool epilogue, stru
 	if (rc == 0 && !end.keep && ld->role->known.found)
 		rc = known_gate_note(ld->role, NULL, e);
 	if (rc == 0) {
-		struct publish_end last = {.cancelled = ld->role->cancel_asked,
+		struct publish_end last = {.cancelled = ld->role->assign->cancelled,
 		    .failed = end.failed,
 		    .epilogue = epilogue,
 		    .reason = end.reason,
@@ -302,7 +302,6 @@ open_lead(struct lead *ld, struct role *r, char **branch, struct err *e)
 	snprintf(ld->base, sizeof(ld->base), "%s", a->base);
 	if (a->branch != NULL && *a->branch != '\0')
 		*branch = xstrdup(a->branch);
-	r->cancel_asked = a->cancelled;
 	return role_await_team(r, e);
 }
 
@@ -353,10 +352,12 @@ director_run(struct role *r, struct err *e)
 
 	ld.spare = publish_spare;
 	ld.spare_arg = p;
-	if (rc == 0)
-		rc = r->cancel_asked ? wind_up(&ld, p, branch, false, e) : work(&ld, p, &branch, e);
 	/* A cancellation interrupts whatever is going on; from there on it is cleaning up. */
-	if (rc == -ECANCELED && r->cancel_asked && !ld.cancelled) {
+	r->cancel_interrupts = rc == 0 && !r->assign->cancelled;
+	if (rc == 0)
+		rc = r->cancel_interrupts ? work(&ld, p, &branch, e) : wind_up(&ld, p, branch, false, e);
+	if (rc == -ECANCELED && r->cancel_asked && r->cancel_interrupts) {
+		r->cancel_interrupts = false;
 		r->loop.stop = false;
 		r->loop.stop_signal = 0;
 		rc = wind_up(&ld, p, branch, false, e);

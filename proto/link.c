@@ -149,6 +149,10 @@ stop(struct link *k, const char *reason)
 	loop_stop(k->loop, 0);
 }
 
+/*
+ * A cancellation may come in the same breath as ASSIGN, before the role has looked at that one, or even
+ * before it: ASSIGN says it then.
+ */
 static void
 on_stop(struct link *k, const struct msg *m)
 {
@@ -156,6 +160,10 @@ on_stop(struct link *k, const struct msg *m)
 
 	if (!m->stop.cancelled)
 		stop(k, reason != NULL && *reason != '\0' ? reason : "orchd asked to stop");
+	else if (k->assign != NULL)
+		k->assign->assign.cancelled = true;
+	else if (!k->taskless)
+		return;
 	k->ops->on_msg(k->ops->arg, m);
 }
 
@@ -169,7 +177,6 @@ on_assign(struct link *k, const struct msg *m)
 		k->assign = msg_dup(m);
 		k->settled = k->known = true;
 	} else if (m->assign.cancelled && !k->assign->assign.cancelled) {
-		k->assign->assign.cancelled = true;
 		on_stop(k, &cancel);
 	}
 }

@@ -21,8 +21,9 @@ struct link;
 
 struct link_ops {
 	/* Anything but HELLO, ASSIGN (see link_open) and answers: CHILD, END, STOP. m is borrowed. STOP has
-	 * been applied to the loop already, unless it says cancelled: that does not stop the loop. It may be
-	 * called before link_open has returned, but not before ASSIGN came. */
+	 * been applied to the loop already, unless it says cancelled: that does not stop the loop, and is in
+	 * *assign from then on. It may be called before link_open has returned, but not before ASSIGN came.
+	 */
 	void (*on_msg)(void *arg, const struct msg *m);
 	/* HELLOs were exchanged, again after each reconnect: ahead of what is sent again. Optional. */
 	void (*on_connected)(void *arg, struct link *k);

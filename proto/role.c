@@ -192,7 +192,7 @@ on_msg(void *arg, const struct msg *m)
 		take_seen(r, &m->seen);
 	} else if (m->id == MSG_STOP) {
 		r->cancel_asked = m->stop.cancelled;
-		if (m->stop.cancelled) /* the link stops the loop for all others */
+		if (m->stop.cancelled && r->cancel_interrupts) /* the link stops the loop for all others */
 			loop_stop(&r->loop, 0);
 	}
 }

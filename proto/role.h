@@ -75,8 +75,9 @@ struct role {
 	struct {
 		char kind[32], text[TEXT_MAX]; /* kind "": nothing */
 		uint64_t until;
-	} seen;            /* by the gateway, of the present attempt: what tells most */
-	bool cancel_asked; /* the last STOP was the run's cancellation */
+	} seen;                 /* by the gateway, of the present attempt: what tells most */
+	bool cancel_asked;      /* the last STOP was the run's cancellation */
+	bool cancel_interrupts; /* it ends the wait that it comes into, with -ECANCELED */
 
 	/* Of the agent and its session: see proto/attempt. */
 	bool agent_checked;

@@ -50,7 +50,8 @@ dial(struct orchd *o)
 	return fd;
 }
 
-/* orchd may have closed already for what was said before; what a test expects of that it asks by hearing to the end. */
+/* orchd may have closed already for what was said before; what a test expects of that it asks by hearing to
+ * the end. */
 static void
 say(int fd, const void *data, size_t size)
 {
@@ -308,7 +309,7 @@ test_daemon_logs_and_leaves_when_idle(void **state)
 	struct stat st;
 	pid_t pid;
 
-	setenv("ORCH_LINGER", "0.2", 1);
+	setenv("ORCH_LINGER", "1.5", 1); /* from its start: time for us to come */
 	orchd_spawn(o, background);
 	assert_int_equal(orchd_await_exit(o), 0); /* it serves already */
 	assert_int_equal(stat(o->places.socket, &st), 0);
@@ -466,10 +467,9 @@ test_one_run_per_issue(void **state)
 	expect_error(c, a_run(NULL, "{"), "line");
 	assert_int_equal(
 	    caller_ask(c, (struct msg){.id = MSG_CANCEL, .cancel = {.target = "25"}})->id, MSG_ACK);
-	caller_watch(c);
-	caller_await_run(c, "25", NULL);
-	while (strcmp(caller_await_run(c, "25", NULL)->state, "cancelled") != 0)
-		;
+	caller_ask(
+	    c, (struct msg){.id = MSG_STATUS, .status = {.run = "25", .watch = true}}); /* it may be over */
+	caller_await_run(c, "25", "cancelled");
 	id = caller_submit(c, "25", NULL);
 	assert_string_equal(id, "25-2");
 	free(id);

@@ -2,6 +2,8 @@
  * A director that cannot be kept running has the last word all the same: it is started once more, with
  * --epilogue, for what can still be told and tidied up. And one whose planning fails leaves nothing behind.
  */
+#include "common/alloc.h"
+#include "common/clock.h"
 #include "common/json.h"
 #include "tests/helper/lib/e2e.h"
 #include "tests/helper/lib/test.h"
@@ -9,6 +11,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define TIDY_MS 20000
 
 static int
 setup(void **state)
@@ -65,6 +70,34 @@ test_never_started(void **state)
 	assert_int_equal(e2e_count(e, "m1", "epilogue", NULL), 1);
 }
 
+static bool
+has(struct e2e *e, const char *name)
+{
+	char *path = testrepo_path(e->repo, "repo/.git/%s", name);
+	bool there = access(path, F_OK) == 0;
+
+	free(path);
+	return there;
+}
+
+/* The director deletes the branch of an area that it has merged: who is killed in that leaves git's locks
+ * behind, for the next one of ours to clear away. */
+static void
+await_no_branch(struct e2e *e, const char *branch)
+{
+	char *ref = xasprintf("refs/heads/%s", branch), *lock = xasprintf("%s.lock", ref);
+	int64_t deadline = clock_now_ms() + TIDY_MS;
+	bool never = false;
+
+	while (has(e, ref) || has(e, lock) || has(e, "packed-refs.lock")) {
+		if (clock_now_ms() >= deadline)
+			fail_msg("%s does not go", branch);
+		loop_wait(&e->repo->loop, &never, clock_now_ms() + 2);
+	}
+	free(ref);
+	free(lock);
+}
+
 /* In the middle: what is merged is kept, work in progress is saved, and the rest is ended. */
 static void
 break_in_the_middle(struct e2e *e, const char *but)
@@ -75,6 +108,7 @@ break_in_the_middle(struct e2e *e, const char *but)
 	e2e_begin(e, NULL);
 	e2e_await(e, "m1/em2", "state", "integrated");
 	e2e_await_file(e, "at-one");
+	await_no_branch(e, "cco/m1-build-it-em2");
 	worker = e2e_pid(e, "m1/em1/w1");
 	e2e_break_director(e, but);
 	assert_int_equal(kill(e2e_pid(e, "m1"), SIGKILL), 0);
@@ -102,8 +136,8 @@ test_in_the_middle(void **state)
 static void
 test_no_epilogue_either(void **state)
 {
-	static const char *const left[] = {"cco/m1-build-it", "cco/m1-build-it-em1", "cco/m1-build-it-em1-w1",
-	    "cco/m1-build-it-em2", "cco/m1-build-it-em2-w1"};
+	static const char *const left[] = {
+	    "cco/m1-build-it", "cco/m1-build-it-em1", "cco/m1-build-it-em1-w1"};
 	struct e2e *e = *state;
 
 	break_in_the_middle(e, "nothing");

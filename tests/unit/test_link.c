@@ -46,6 +46,8 @@ struct fake {
 	bool refuse; /* greets and closes */
 	bool no_assign;
 	bool cancelled;       /* in the ASSIGN */
+	bool cancel_first;    /* STOP for a cancellation before ASSIGN ... */
+	bool cancel_behind;   /* ... or right behind it */
 	bool stop_on_request; /* STOP instead of an answer */
 	bool wrong_answers;   /* answers to what nobody asked come first */
 
@@ -56,6 +58,14 @@ struct fake {
 };
 
 /* The fake orchd. */
+
+static void
+fake_send_cancel(struct fake *f)
+{
+	struct msg stop = {.id = MSG_STOP, .stop = {.reason = "the run was cancelled", .cancelled = true}};
+
+	assert_int_equal(peer_send(f->peer, &stop, NULL), 0);
+}
 
 static void
 fake_send_assign(struct fake *f)
@@ -77,7 +87,11 @@ fake_send_assign(struct fake *f)
 
 	if (f->no_assign)
 		return;
+	if (f->cancel_first)
+		fake_send_cancel(f);
 	assert_int_equal(peer_send(f->peer, &assign, NULL), 0);
+	if (f->cancel_behind)
+		fake_send_cancel(f);
 	assert_int_equal(peer_send(f->peer, &child, NULL), 0);
 	assert_int_equal(peer_send(f->peer, &(struct msg){.id = MSG_END}, NULL), 0);
 }
@@ -387,6 +401,36 @@ reconnects_and_sends_again(void **state)
 	assert_false(f->told_cancelled);
 }
 
+/*
+ * A run was cancelled while its director started: the STOP came in one piece with ASSIGN, the director looked
+ * at ASSIGN only after it, and the run was never cleaned up.
+ */
+static void
+cancelled_in_the_breath_of_its_task(void **state)
+{
+	struct fake *f = *state;
+
+	f->cancel_behind = true;
+	must_open(f);
+	assert_true(f->assign->cancelled);
+	until(f, &f->told, 3);
+	assert_true(f->told_cancelled);
+	assert_null(link_stop_reason(f->link));
+}
+
+static void
+cancelled_before_its_task(void **state)
+{
+	struct fake *f = *state;
+
+	f->cancel_first = f->cancelled = true;
+	must_open(f);
+	assert_true(f->assign->cancelled);
+	assert_null(link_stop_reason(f->link));
+	until(f, &f->told, 2);
+	assert_int_equal(f->told_ids[0], MSG_CHILD); /* nobody was told before */
+}
+
 static void
 learns_that_it_was_cancelled_meanwhile(void **state)
 {
@@ -514,6 +558,8 @@ main(void)
 	    T(calls_and_answers),
 	    T(posts),
 	    T(reconnects_and_sends_again),
+	    T(cancelled_in_the_breath_of_its_task),
+	    T(cancelled_before_its_task),
 	    T(learns_that_it_was_cancelled_meanwhile),
 	    T(alone_for_too_long),
 	    T(refused_for_too_long),
