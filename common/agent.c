@@ -26,10 +26,9 @@
 
 #define LOG_MAX (64 << 20)
 #define EXIT_GRACE_MS 10000
+#define TERM_LOOK_MS 100
 #define TERM_GRACE_MS 3000
 #define KILL_WAIT_MS 5000
-#define SLICE_MIN_MS 100 /* within which a suspend is noticed */
-#define SLICE_MAX_MS 5000
 #define READS_PER_TURN 16    /* a flood must not keep the timers from running */
 #define DRAIN_MAX (4u << 20) /* what a pipe can hold, and more */
 
@@ -307,34 +306,13 @@ next_deadline(const struct attempt *a, enum agent_stop *why)
 	return s->timeout_ms > 0 ? total : -1;
 }
 
-/* One that the timeouts are long against, and that costs no wake-ups worth counting. */
-static int64_t
-slice_ms(const struct agent_spec *s)
-{
-	int64_t ms = or_default(s->silence_ms, SLICE_MAX_MS * 4) / 4;
-
-	return ms > SLICE_MAX_MS ? SLICE_MAX_MS : ms < SLICE_MIN_MS ? SLICE_MIN_MS : ms;
-}
-
-/* Time in which we did not run counts for nothing: neither did the agent, or its words are still unread. */
-static void
-forgive(struct attempt *a, int64_t ms)
-{
-	int64_t now = clock_now_ms();
-
-	a->record.start_ms += ms;
-	a->record.last_ms = a->record.last_ms + ms < now ? a->record.last_ms + ms : now;
-	if (a->result_ms != 0)
-		a->result_ms = a->result_ms + ms < now ? a->result_ms + ms : now;
-}
-
 /* Waits until it has left or has to be ended. */
 static enum agent_stop
 await(struct attempt *a)
 {
 	for (;;) {
 		enum agent_stop why;
-		int64_t deadline = next_deadline(a, &why), moved = deadline;
+		int64_t deadline = next_deadline(a, &why);
 		int rc;
 
 		if (a->exited)
@@ -342,14 +320,21 @@ await(struct attempt *a)
 		if (ptree_is_over(a->tree) != NULL)
 			return AGENT_STOP_CEILING;
 		a->news = false;
-		rc = deadline < 0 ? loop_wait(a->loop, &a->news, deadline)
-				  : loop_wait_awake(a->loop, &a->news, &moved, slice_ms(a->spec));
-		forgive(a, moved - deadline);
+		rc = loop_wait(a->loop, &a->news, deadline);
 		if (rc == -ETIMEDOUT && next_deadline(a, &why) <= clock_now_ms())
 			return why;
 		if (rc < 0 && rc != -ETIMEDOUT)
 			return AGENT_STOP_CANCEL;
 	}
+}
+
+/* Whoever stops us for good kills us after a while: there must be time left to save what the agent did. */
+static int64_t
+term_grace_ms(const struct attempt *a)
+{
+	int64_t ms = or_default(a->spec->term_grace_ms, TERM_GRACE_MS), ours = a->loop->stop_grace_ms;
+
+	return ours > 0 && ours / 8 * 3 < ms ? ours / 8 * 3 : ms;
 }
 
 /* TERM, grace, KILL. CONT because a stopped process takes no TERM. One that takes too much gets no grace, in
@@ -360,7 +345,10 @@ end_it(struct attempt *a)
 	a->loop->stop_masked++;
 	kill(-a->pid, a->record.stopped == AGENT_STOP_CEILING ? SIGKILL : SIGTERM);
 	kill(-a->pid, SIGCONT);
-	loop_wait(a->loop, &a->exited, clock_now_ms() + or_default(a->spec->term_grace_ms, TERM_GRACE_MS));
+	/* In pieces: how long we have ourselves may be told only now. */
+	for (int64_t from = clock_now_ms(), now = from; !a->exited && now < from + term_grace_ms(a);
+	     now = clock_now_ms())
+		loop_wait(a->loop, &a->exited, now + TERM_LOOK_MS);
 	if (!a->exited) {
 		a->record.killed = true;
 		kill(-a->pid, SIGKILL);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define SET_MS 1000 /* less is the clocks' drift, or a busy machine between two readings */
+
 static int64_t
 read_clock(clockid_t id)
 {
@@ -13,10 +15,41 @@ read_clock(clockid_t id)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* Of this process, as the clocks themselves are. */
+static struct {
+	int64_t every_ms; /* 0: not watched */
+	int64_t last_ms;  /* CLOCK_MONOTONIC at the last look */
+	int64_t absent_ms;
+} watch;
+
+int64_t
+clock_gap(int64_t last_ms, int64_t now_ms, int64_t every_ms)
+{
+	return now_ms - last_ms > every_ms + CLOCK_LATE_MS ? now_ms - last_ms - every_ms : 0;
+}
+
 int64_t
 clock_now_ms(void)
 {
-	return read_clock(CLOCK_MONOTONIC);
+	int64_t now = read_clock(CLOCK_MONOTONIC);
+
+	if (watch.every_ms > 0)
+		watch.absent_ms += clock_gap(watch.last_ms, now, watch.every_ms);
+	watch.last_ms = now;
+	return now - watch.absent_ms;
+}
+
+void
+clock_watch(int64_t every_ms)
+{
+	clock_now_ms(); /* what is past was under the other one */
+	watch.every_ms = every_ms;
+}
+
+int64_t
+clock_absent_ms(void)
+{
+	return watch.absent_ms;
 }
 
 int64_t
@@ -26,9 +59,14 @@ clock_wall_ms(void)
 }
 
 int64_t
-clock_overslept(int64_t due_ms, int64_t now_ms)
+clock_moved(int64_t *lead_ms, int64_t wall_ms, int64_t now_ms)
 {
-	return due_ms < 0 || now_ms - due_ms <= CLOCK_LATE_MS ? 0 : now_ms - due_ms;
+	int64_t lead = wall_ms - now_ms, moved = *lead_ms == INT64_MIN ? 0 : lead - *lead_ms;
+
+	if (*lead_ms != INT64_MIN && moved > -SET_MS && moved < SET_MS)
+		return 0;
+	*lead_ms = lead;
+	return moved;
 }
 
 const char *

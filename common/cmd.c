@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #define KILL_WAIT_MS 5000
-#define SLICE_MS 5000   /* within which a suspend is noticed */
 #define DRAIN_TURNS 128 /* * 16 KiB: more than a pipe holds (1 MiB at most, pipe(7)) */
 
 /* One output pipe: keeps the first or the last max bytes. */
@@ -300,9 +299,7 @@ start(struct running *run, struct loop *l, const struct cmd_spec *s, struct err 
 static int
 wait_for_end(struct running *run, struct loop *l, int64_t deadline_ms)
 {
-	int rc = deadline_ms < 0 ? loop_wait(l, &run->news, deadline_ms)
-				 : loop_wait_awake(l, &run->news, &deadline_ms, SLICE_MS);
-	int stuck;
+	int rc = loop_wait(l, &run->news, deadline_ms), stuck;
 
 	if (run->exited)
 		return rc;

@@ -14,6 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define TICK_MS 10000
+#define WATCH_MAX_MS 2500
+#define WATCH_MIN_MS 50
+
 static const int loop_signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
 
 static struct child_watch *
@@ -79,7 +83,17 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
+	(void)clock_now_ms(); /* who is asked in time was there */
 	loop_reap(arg);
+}
+
+static int
+set_tick(struct loop *l, int64_t ms)
+{
+	struct timeval every = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	l->tick_ms = ms;
+	return event_add(l->tick, &every);
 }
 
 /* libevent's default clock is coarse (4 ms): a deadline would end a little early, and its caller wait again.
@@ -101,8 +115,6 @@ new_base(void)
 int
 loop_init(struct loop *l)
 {
-	struct timeval every = {.tv_sec = 10};
-
 	memset(l, 0, sizeof(*l));
 	TAILQ_INIT(&l->children);
 	signal(SIGPIPE, SIG_IGN);
@@ -115,7 +127,7 @@ loop_init(struct loop *l)
 			goto fail;
 	}
 	l->tick = event_new(l->base, -1, EV_PERSIST, on_tick, l);
-	if (l->tick == NULL || event_add(l->tick, &every) < 0)
+	if (l->tick == NULL || set_tick(l, TICK_MS) < 0)
 		goto fail;
 	return 0;
 fail:
@@ -137,6 +149,8 @@ loop_clear(struct loop *l)
 			event_free(l->sigs[i]);
 	if (l->tick != NULL)
 		event_free(l->tick);
+	if (l->watches)
+		clock_watch(0);
 	if (l->idle_timer != NULL)
 		event_free(l->idle_timer);
 	if (l->base != NULL)
@@ -152,6 +166,20 @@ loop_own_descendants(struct loop *l)
 
 	l->reaper = rc == 0;
 	return rc;
+}
+
+void
+loop_watch_absence(struct loop *l, int64_t heartbeat_ms)
+{
+	int64_t ms = heartbeat_ms > 0 && heartbeat_ms / 2 < WATCH_MAX_MS ? heartbeat_ms / 2 : WATCH_MAX_MS;
+
+	if (ms < WATCH_MIN_MS)
+		ms = WATCH_MIN_MS;
+	if (ms >= l->tick_ms)
+		return;
+	set_tick(l, ms);
+	l->watches = true;
+	clock_watch(ms);
 }
 
 void
@@ -222,6 +250,30 @@ do_idle(struct loop *l)
 		arm_idle(l);
 }
 
+static void
+arm_deadline(struct event *timer, int64_t deadline_ms)
+{
+	int64_t left = deadline_ms - clock_now_ms();
+	struct timeval tv = {0};
+
+	if (left > 0)
+		tv = (struct timeval){.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
+	evtimer_add(timer, &tv);
+}
+
+/* -ETIMEDOUT when the time is over. The timer has run out sooner where the clock stood still meanwhile. */
+static int
+look_at_clock(struct event *timer, bool *late, int64_t deadline_ms)
+{
+	if (!*late)
+		return 0;
+	if (clock_now_ms() >= deadline_ms)
+		return -ETIMEDOUT;
+	*late = false;
+	arm_deadline(timer, deadline_ms);
+	return 0;
+}
+
 int
 loop_wait(struct loop *l, const bool *done, int64_t deadline_ms)
 {
@@ -232,25 +284,17 @@ loop_wait(struct loop *l, const bool *done, int64_t deadline_ms)
 	assert(!l->waiting);
 	l->waiting = true;
 	if (deadline_ms >= 0) {
-		int64_t left = deadline_ms - clock_now_ms();
-		struct timeval tv;
-
-		if (left < 0)
-			left = 0;
-		tv.tv_sec = left / 1000;
-		tv.tv_usec = left % 1000 * 1000;
 		timer = evtimer_new(l->base, on_deadline, &late);
-		evtimer_add(timer, &tv);
+		arm_deadline(timer, deadline_ms);
 	}
 	while (!*done) {
 		if (l->stop && l->stop_masked == 0) {
 			rc = -ECANCELED;
 			break;
 		}
-		if (late) {
-			rc = -ETIMEDOUT;
+		rc = look_at_clock(timer, &late, deadline_ms);
+		if (rc < 0)
 			break;
-		}
 		if (event_base_loop(l->base, EVLOOP_ONCE) < 0) {
 			rc = -EIO;
 			break;
@@ -261,22 +305,6 @@ loop_wait(struct loop *l, const bool *done, int64_t deadline_ms)
 		event_free(timer);
 	l->waiting = false;
 	return rc;
-}
-
-int
-loop_wait_awake(struct loop *l, const bool *done, int64_t *deadline_ms, int64_t slice_ms)
-{
-	for (;;) {
-		int64_t slice = clock_now_ms() + slice_ms;
-		int rc;
-
-		if (slice > *deadline_ms)
-			slice = *deadline_ms;
-		rc = loop_wait(l, done, slice);
-		*deadline_ms += clock_overslept(slice, clock_now_ms());
-		if (rc != -ETIMEDOUT || clock_now_ms() >= *deadline_ms)
-			return rc;
-	}
 }
 
 void

@@ -32,11 +32,14 @@ struct child_watch {
 struct loop {
 	struct event_base *base;
 	struct event *sigs[4];
-	struct event *tick; /* looks for dead children every 10 s, whatever SIGCHLD said */
+	struct event *tick; /* looks for dead children, whatever SIGCHLD said, and at the clock */
+	int64_t tick_ms;
+	bool watches; /* see loop_watch_absence */
 	TAILQ_HEAD(, child_watch) children;
 
 	bool stop;       /* someone asked this process to end: waits return -ECANCELED */
 	int stop_signal; /* the signal that asked, or 0 */
+	int64_t stop_grace_ms; /* how long who asked waits before it kills us; 0: not known */
 	int stop_masked; /* > 0 while the last work is saved: waits ignore stop */
 	bool waiting;    /* inside loop_wait */
 	struct ptree_plan
@@ -68,6 +71,12 @@ void loop_clear(struct loop *l);
  */
 int loop_own_descendants(struct loop *l);
 
+/*
+ * Time in which this process does not run is no time from now on (clock_watch): the loop looks at the clock
+ * often enough for deadlines of three times heartbeat_ms and longer. 0: for those of 10 s and longer.
+ */
+void loop_watch_absence(struct loop *l, int64_t heartbeat_ms);
+
 /* Makes waits return -ECANCELED. Safe from callbacks. */
 void loop_stop(struct loop *l, int sig);
 
@@ -84,12 +93,6 @@ int loop_wait(struct loop *l, const bool *done, int64_t deadline_ms);
  * It is not called from within itself, nor while stop_masked. NULL: no more.
  */
 void loop_set_idle(struct loop *l, int64_t ms, void (*fn)(void *arg), void *arg);
-
-/*
- * The same with a deadline in time that this process is there to see: *deadline_ms (>= 0) moves by whatever
- * it slept through, which it notices by waking up each slice_ms.
- */
-int loop_wait_awake(struct loop *l, const bool *done, int64_t *deadline_ms, int64_t slice_ms);
 
 /* Calls fn once when pid, a child of ours, has died. One watch per pid. */
 void loop_watch_child(struct loop *l, pid_t pid, child_exit_fn *fn, void *arg);

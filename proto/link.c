@@ -158,6 +158,8 @@ on_stop(struct link *k, const struct msg *m)
 {
 	const char *reason = m->stop.reason;
 
+	if (!m->stop.cancelled && m->stop.grace_ms <= INT32_MAX)
+		k->loop->stop_grace_ms = (int64_t)m->stop.grace_ms;
 	if (!m->stop.cancelled)
 		stop(k, reason != NULL && *reason != '\0' ? reason : "orchd asked to stop");
 	else if (k->assign != NULL)
@@ -303,11 +305,16 @@ static void
 on_alone(evutil_socket_t fd, short what, void *arg)
 {
 	struct link *k = arg;
+	int64_t left = k->alone_since_ms + k->alone_ms - clock_now_ms();
 	struct call *c, *next;
 	char reason[64];
 
 	(void)fd;
 	(void)what;
+	if (left > 0) { /* we were away, and so may orchd have been */
+		after(k->alone, left);
+		return;
+	}
 	k->gone = true;
 	evtimer_del(k->retry);
 	if (k->peer != NULL)

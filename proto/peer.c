@@ -38,7 +38,7 @@ struct peer {
 	int64_t last_heard_ms;
 	int64_t silent_after_ms; /* judged dead when nothing was heard by then */
 	int64_t partial_ms;      /* since when we have the beginning of a message and not its end; 0: none */
-	int64_t timer_ms, timer_due_ms;
+	int64_t timer_due_ms;
 	uint64_t pings;
 
 	unsigned busy; /* inside a callback of the owner that must not free us */
@@ -59,7 +59,6 @@ arm(struct peer *p, int64_t ms)
 {
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
-	p->timer_ms = ms;
 	p->timer_due_ms = clock_now_ms() + ms;
 	evtimer_add(p->timer, &tv);
 }
@@ -68,10 +67,12 @@ static void
 start_heartbeat(struct peer *p)
 {
 	p->silent_after_ms = clock_now_ms() + SILENT_INTERVALS * p->cfg.heartbeat_ms;
-	if (p->cfg.heartbeat_ms > 0)
-		arm(p, p->cfg.heartbeat_ms);
-	else
+	if (p->cfg.heartbeat_ms <= 0) {
 		evtimer_del(p->timer);
+		return;
+	}
+	loop_watch_absence(p->cfg.loop, p->cfg.heartbeat_ms);
+	arm(p, p->cfg.heartbeat_ms);
 }
 
 /* Tells the owner, from the loop. */
@@ -164,19 +165,15 @@ static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct peer *p = arg;
-	int64_t late = clock_now_ms() - p->timer_due_ms;
+	int64_t left = p->timer_due_ms - clock_now_ms();
 	char why[96];
 
 	(void)fd;
 	(void)what;
 	if (p->closing) {
 		end(p);
-	} else if (late > p->timer_ms) {
-		/* We slept (suspend, a paused VM): so did they, and their bytes are still on the way. */
-		p->silent_after_ms += late;
-		if (p->partial_ms > 0)
-			p->partial_ms += late;
-		arm(p, p->timer_ms);
+	} else if (left > 0) { /* we were away, and so may they have been: their bytes are still on the way */
+		arm(p, left);
 	} else if (!p->greeted) {
 		snprintf(why, sizeof(why), "sent no HELLO within %" PRId64 " ms", p->cfg.hello_timeout_ms);
 		peer_close(p, why);
@@ -406,26 +403,28 @@ take_frame(struct peer *p)
 	return true;
 }
 
-static void
+/* False: nothing was there. */
+static bool
 read_some(struct peer *p)
 {
 	struct evbuffer_iovec room;
 	ssize_t n;
 
 	if (evbuffer_reserve_space(p->in, READ_SIZE, &room, 1) < 1)
-		return;
+		return false;
 	n = fd_read(p->cfg.fd, room.iov_base, room.iov_len);
 	room.iov_len = n > 0 ? (size_t)n : 0;
 	evbuffer_commit_space(p->in, &room, 1);
 	if (n == -EAGAIN)
-		return;
+		return false;
 	if (n <= 0) {
 		p->eof = true;
 		p->read_error = (int)n;
-		return;
+		return false;
 	}
 	p->last_heard_ms = clock_now_ms();
 	p->silent_after_ms = p->last_heard_ms + SILENT_INTERVALS * p->cfg.heartbeat_ms;
+	return true;
 }
 
 static void
@@ -440,18 +439,14 @@ close_at_eof(struct peer *p)
 }
 
 /* Goes on until no whole frame is left: no event comes for what is read already. */
-static void
-on_readable(evutil_socket_t fd, short what, void *arg)
+static bool
+take_some(struct peer *p)
 {
-	struct peer *p = arg;
-	bool any = false;
+	bool any = false, more;
 
-	(void)fd;
-	(void)what;
 	if (p->closing || p->paused)
-		return;
-	if (!p->eof)
-		read_some(p);
+		return false;
+	more = !p->eof && read_some(p);
 	p->busy++;
 	while (!p->closing && !p->paused && take_frame(p))
 		any = true;
@@ -462,6 +457,22 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		p->partial_ms = clock_now_ms();
 	if (p->eof && !p->closing && !p->paused)
 		close_at_eof(p);
+	return more;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	take_some(arg);
+}
+
+void
+peer_drain(struct peer *p)
+{
+	while (p->busy == 0 && take_some(p))
+		continue;
 }
 
 /* The owner's side. */

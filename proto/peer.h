@@ -70,6 +70,9 @@ void peer_uncork(struct peer *p);
 /* Sends what is queued (best effort, 1 s at most), then on_closed. */
 void peer_close(struct peer *p, const char *why);
 bool peer_closing(const struct peer *p);
+/* For a peer whose process has ended: handles what it had sent, as if the loop had come to it. Outside its
+ * callbacks. */
+void peer_drain(struct peer *p);
 /* Stops and resumes reading (a slow consumer further on). */
 void peer_pause(struct peer *p, bool pause);
 

@@ -396,6 +396,7 @@ serve(const struct role_kind *kind)
 	if (loop_init(&r.loop) < 0)
 		fatal("cannot set up the event loop");
 	conf_init(&r.conf);
+	loop_watch_absence(&r.loop, 0);
 	rc = loop_own_descendants(&r.loop);
 	if (rc < 0)
 		err_sys(&e, rc, "cannot become the reaper of its agents");

@@ -75,11 +75,3 @@ admit_started(struct admit *a, const struct admit_rules *r, int64_t now_ms)
 	if (a->count == 2 * ADMIT_RECENT)
 		a->count = ADMIT_RECENT;
 }
-
-void
-admit_shift(struct admit *a, int64_t ms)
-{
-	for (unsigned i = 0; i < ADMIT_RECENT; i++)
-		a->starts[i] += ms;
-	a->filled_ms += ms;
-}

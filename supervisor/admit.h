@@ -50,7 +50,5 @@ enum admit_why { ADMIT_YES, ADMIT_AGENTS, ADMIT_MEMORY, ADMIT_TOTAL, ADMIT_DISK,
 enum admit_why admit_ask(const struct admit *a, const struct admit_rules *r, const struct admit_facts *f,
     int64_t now_ms, char *why, size_t size, int64_t *again_ms);
 void admit_started(struct admit *a, const struct admit_rules *r, int64_t now_ms);
-/* Time in which nobody ran: what was started before it has had as much less. */
-void admit_shift(struct admit *a, int64_t ms);
 
 #endif

@@ -184,10 +184,15 @@ on_shutdown(struct client *c, const struct msg *m, struct err *e)
 		return 0;
 	}
 	c->shutdown_request = m->request;
-	if (m->shutdown.save && !c->d->stopping)
+	if (m->shutdown.save && !c->d->stopping) {
 		save_begin(c->d);
-	else
-		daemon_stop(c->d, m->shutdown.now, true);
+		return 0;
+	}
+	daemon_stop(c->d,
+	    !m->shutdown.now                 ? STOP_ORDERLY
+	    : c->d->stop_how == STOP_ORDERLY ? STOP_SOON
+					     : STOP_KILL,
+	    true);
 	return 0;
 }
 
@@ -395,12 +400,16 @@ static int
 on_forget(struct client *c, const struct msg *m, struct err *e)
 {
 	const char *id = m->forget.run;
+	const struct run *r;
 	char *dir;
 	int rc;
 
 	if (taskid_level(id) != 0 || !store_has_run(c->d->store, id))
 		return err_set(e, -ENOENT, "there is no run %s", id);
-	if (runs_find(&c->d->runs, id) != NULL)
+	r = runs_find(&c->d->runs, id);
+	if (r != NULL && run_state_ended(run_state(r)))
+		return err_set(e, -EBUSY, "the processes of run %s are still leaving: try again", id);
+	if (r != NULL)
 		return err_set(e, -EBUSY, "run %s has not ended: `orchctl cancel %s` first", id, id);
 	rc = store_forget_run(c->d->store, id, e);
 	if (rc < 0)

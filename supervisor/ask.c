@@ -68,7 +68,6 @@ remember(struct task *t, const char *question, const char *text, bool approval)
 static void
 go_on(struct daemon *d, struct run *r, enum run_state s)
 {
-	r->asked_ms += clock_wall_ms() - r->asked_at;
 	r->asked_at = 0;
 	xreplace(&r->question, NULL);
 	if (!effect_give_way(d, r))

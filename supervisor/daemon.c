@@ -26,6 +26,7 @@
 
 #define DRAIN_RETRY_MS 5
 #define COMMIT_RETRY_MS 1000
+#define SOON_MS 3000
 #define TROUBLE_MAX_MS 10000
 #define OOM_LOWER 500 /* of 1000, proc(5) */
 #define OOM_MIN (-1000)
@@ -91,13 +92,26 @@ next_timer_ms(struct daemon *d)
 
 		if (wake >= 0)
 			at = earlier(at, now + (wake > wall ? wake - wall : 0));
-		wake = r->started_at > 0 && r->ended_at == 0 ? budget_next_ms(&r->conf, wall - r->started_at)
-							     : -1;
+		wake = effect_is_active(r) ? budget_next_ms(&r->conf, r->worked_ms) : -1;
 		if (wake >= 0)
 			at = earlier(at, now + wake);
 		at = earlier(at, effect_epilogue_ends(r));
 	}
 	return at < 0 ? -1 : at > now ? at - now : 0;
+}
+
+/* At once is not at the cost of what nobody has saved yet; one that hears nothing does not get long. */
+static void
+hurry(const struct daemon *d, struct task *t)
+{
+	int64_t last = clock_now_ms() + SOON_MS;
+
+	if (d->stop_how != STOP_SOON)
+		return;
+	if (t->unit.grace_ms > SOON_MS)
+		t->unit.grace_ms = SOON_MS;
+	if (t->unit.state == UNIT_STOPPING && t->unit.timer_ms > last)
+		t->unit.timer_ms = last;
 }
 
 static void
@@ -110,7 +124,8 @@ stop_all(struct daemon *d)
 		TAILQ_FOREACH (t, &r->tasks, entry) {
 			enum unit_state s = t->unit.state;
 
-			if (d->stop_now && s != UNIT_KILLED)
+			hurry(d, t);
+			if (d->stop_how == STOP_KILL && s != UNIT_KILLED)
 				spawn_step(d, t, UNIT_EV_KILL, -1);
 			else if (s == UNIT_STARTING || s == UNIT_READY || s == UNIT_BACKOFF ||
 				 s == UNIT_PARKED)
@@ -119,15 +134,16 @@ stop_all(struct daemon *d)
 }
 
 void
-daemon_stop(struct daemon *d, bool now, bool keep_stopped)
+daemon_stop(struct daemon *d, enum stop_how how, bool keep_stopped)
 {
 	struct run *r;
 
 	if (!d->stopping) {
-		log_info("stopping%s", now ? " at once" : "");
+		log_info("stopping%s", how == STOP_ORDERLY ? "" : " at once");
 		notify_send(&d->notify, "STOPPING=1");
 	}
-	d->stop_now |= now;
+	if (how > d->stop_how)
+		d->stop_how = how;
 	d->stopping = true;
 	TAILQ_FOREACH (r, &d->runs, entry)
 		if (keep_stopped && !r->stopped && !run_state_ended(run_state(r))) {
@@ -150,7 +166,7 @@ on_signal(struct loop *l, int sig, void *arg)
 	log_info("signal %d (%s)", sig, strsignal(sig));
 	if (d->front_pid > 0)
 		kill(d->front_pid, sig);
-	daemon_stop(d, d->stopping, false);
+	daemon_stop(d, d->stopping ? STOP_KILL : STOP_ORDERLY, false);
 }
 
 /*
@@ -303,9 +319,16 @@ drop_ended(struct daemon *d)
 		bool busy = !run_state_ended(run_state(r));
 
 		TAILQ_FOREACH (t, &r->tasks, entry)
-			busy |= t->unit.state != UNIT_NONE || t->peer != NULL;
+			busy |= t->unit.state != UNIT_NONE;
 		if (busy)
 			continue;
+		TAILQ_FOREACH (t, &r->tasks, entry)
+			if (t->peer !=
+			    NULL) { /* of a process that is gone; it frees itself when it has closed */
+				peer_set_arg(t->peer, NULL);
+				peer_close(t->peer, "its run has ended");
+				t->peer = NULL;
+			}
 		keyed |= r->keys.count > 0 || r->token != NULL;
 		if (r->keys.count > 0) {
 			configs_clear(&r->keys);
@@ -438,6 +461,7 @@ daemon_start(struct daemon *d, int keys_fd, struct err *e)
 	gw_init(d);
 	d->idle_since = d->held_until = -1;
 	d->started_at = clock_wall_ms();
+	d->lead_ms = INT64_MIN;
 	d->is_init = getpid() == 1;
 	look_at_machine(d);
 	rc = loop_init(&d->loop);
@@ -446,6 +470,7 @@ daemon_start(struct daemon *d, int keys_fd, struct err *e)
 	d->loop.on_signal = on_signal;
 	d->loop.arg = d;
 	loop_own_descendants(&d->loop);
+	loop_watch_absence(&d->loop, (int64_t)d->conf.heartbeat_ms);
 	d->turn_timer = evtimer_new(d->loop.base, on_turn_timer, d);
 	path = xasprintf("%s/orch.db", d->repo.state);
 	rc = store_open(&d->store, path, e);
@@ -468,12 +493,33 @@ daemon_start(struct daemon *d, int keys_fd, struct err *e)
 	return control_listen(d, e);
 }
 
+/*
+ * Deadlines know nothing of an absence; who reads the log shall. Waits that outlive orchd go by the wall
+ * clock: set back, it would make them longer.
+ */
+static void
+look_at_clocks(struct daemon *d)
+{
+	int64_t moved = clock_moved(&d->lead_ms, clock_wall_ms(), clock_now_ms()),
+		absent = clock_absent_ms() - d->absent_ms;
+	struct run *r;
+
+	if (absent > 0)
+		log_info("did not run for %lld ms: that counts for nobody", (long long)absent);
+	d->absent_ms += absent;
+	if (moved >= 0)
+		return;
+	log_info("the wall clock was set back by %lld ms: waits end as much sooner", (long long)-moved);
+	TAILQ_FOREACH (r, &d->runs, entry)
+		run_clock_set_back(r, -moved);
+}
+
 int
 daemon_run(struct daemon *d)
 {
 	say_what_machine_has(d);
 	for (;;) {
-		int64_t in, late;
+		int64_t in;
 
 		turn(d);
 		if (d->finished)
@@ -483,12 +529,9 @@ daemon_run(struct daemon *d)
 			arm(d, in);
 		else
 			evtimer_del(d->turn_timer);
-		d->due_ms = in >= 0 ? clock_now_ms() + in : -1;
 		if (event_base_loop(d->loop.base, EVLOOP_ONCE) < 0)
 			return -EIO;
-		late = clock_overslept(d->due_ms, clock_now_ms());
-		if (late > 0)
-			stall_overslept(d, late);
+		look_at_clocks(d);
 	}
 	control_farewell(d);
 	return 0;

@@ -38,6 +38,9 @@ struct client {
 };
 TAILQ_HEAD(client_list, client);
 
+/* How much time roles get to save their work: all that their run gives them, enough for that alone, none. */
+enum stop_how { STOP_ORDERLY, STOP_SOON, STOP_KILL };
+
 struct daemon {
 	struct loop loop;
 	struct repo repo;
@@ -47,11 +50,12 @@ struct daemon {
 	struct probes probes;
 	struct gw gw;
 	struct notify notify;     /* the service manager */
-	int64_t due_ms;           /* when that is, clock_now_ms; -1: never */
 	struct event *turn_timer; /* the earliest thing to do by time */
 	struct event *listen_ev;
 	int listen_fd;
 	int64_t started_at;         /* wall clock */
+	int64_t lead_ms;            /* of the wall clock over the other one, see clock_moved */
+	int64_t absent_ms;          /* clock_absent_ms() that was said already */
 	struct ptree_machine trees; /* what there is to keep agents' processes by; told to every role */
 	char oom_score[16];         /* what ours was before we lowered it: a role's; "": it is as it was */
 	struct conf conf;           /* orchd's own: heartbeat, linger, grace; from its environment */
@@ -62,14 +66,14 @@ struct daemon {
 	uint64_t used_mb; /* by all agents, as of used_at; 0: nobody asks */
 	int64_t used_at;
 	int64_t held_until; /* when to ask again for those that are held; -1: none is */
-	char *log_path; /* our own log, when it is a file of ours; NULL */
+	char *log_path;     /* our own log, when it is a file of ours; NULL */
 	uint64_t log_max;
 
 	struct redact *redact; /* the secrets of all runs in memory; NULL: none */
 
-	bool foreground;       /* no leaving after the linger */
-	bool stopping;         /* TERM or SHUTDOWN: nothing new is started */
-	bool stop_now;         /* without grace */
+	bool foreground; /* no leaving after the linger */
+	bool stopping;   /* TERM or SHUTDOWN: nothing new is started */
+	enum stop_how stop_how;
 	bool finished;         /* the loop may end */
 	bool saving;           /* SHUTDOWN with save: all is ended, then pushed, then we stop */
 	int64_t save_ends;     /* clock_now_ms: not later */
@@ -92,7 +96,7 @@ struct daemon {
 int daemon_start(struct daemon *d, int keys_fd, struct err *e);
 int daemon_run(struct daemon *d); /* until finished */
 void daemon_clear(struct daemon *d);
-void daemon_stop(struct daemon *d, bool now, bool keep_stopped);
+void daemon_stop(struct daemon *d, enum stop_how how, bool keep_stopped);
 
 /* effect.c: the only functions that change states; they note events and mark what must be saved and told. */
 void effect_mark_task(struct daemon *d, struct task *t);
@@ -150,8 +154,6 @@ void stall_tick(struct daemon *d, int64_t now);
 int64_t stall_next(const struct daemon *d); /* clock_now_ms time, -1 */
 /* t's role gave no sign of life: says so, before its unit hears of it. */
 void stall_silent(struct daemon *d, struct task *t, int64_t silent_ms);
-/* We did not run for so long (suspend, SIGSTOP): every deadline of ours moves. */
-void stall_overslept(struct daemon *d, int64_t ms);
 
 /* drain.c: what dead roles left behind. */
 void drain_start(struct daemon *d);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define EPILOGUE_MS 120000
+#define SAVE_TIME_MS 30000 /* so much of max_run_minutes a crash of ours may give back */
 
 void
 effect_mark_task(struct daemon *d, struct task *t)
@@ -296,9 +297,6 @@ effect_reopen_run(struct daemon *d, struct run *r, const char *reason)
 {
 	if (!run_state_ended(run_state(r)))
 		return;
-	/* What it may take is counted while it is at work. */
-	if (r->ended_at > 0 && clock_wall_ms() > r->ended_at)
-		r->asked_ms += clock_wall_ms() - r->ended_at;
 	r->ended_at = 0;
 	r->cancelled = r->stopped = r->epilogue = false;
 	r->epilogue_began = 0;
@@ -413,16 +411,31 @@ effect_resume_run(struct daemon *d, struct run *r)
 	effect_mark_run(d, r);
 }
 
+/* Only the time that we see pass while it can go on; it outlives us by what is saved of it. */
 static void
-look_at_budget(struct run *r, int64_t now)
+keep_time(struct run *r)
+{
+	int64_t now = clock_now_ms();
+	bool active = effect_is_active(r);
+
+	if (active && r->counted_at > 0)
+		r->worked_ms += now - r->counted_at;
+	r->counted_at = active ? now : 0;
+	if (r->conf.max_run_minutes > 0 && r->worked_ms - r->worked_saved_ms >= SAVE_TIME_MS) {
+		r->worked_saved_ms = r->worked_ms;
+		r->dirty = true;
+	}
+}
+
+static void
+look_at_budget(struct run *r)
 {
 	struct run_counts c;
 
 	run_count(r, &c);
 	budget_judge(&r->budget, &r->conf,
-	    &(struct budget_use){.cost_uusd = c.cost_uusd,
-		.tokens = c.tokens_in + c.tokens_out,
-		.elapsed_ms = r->started_at > 0 ? now - r->started_at - r->asked_ms : 0});
+	    &(struct budget_use){
+		.cost_uusd = c.cost_uusd, .tokens = c.tokens_in + c.tokens_out, .elapsed_ms = r->worked_ms});
 }
 
 /* An agent is at work, or one that has ended is still being dealt with: more may come to land by itself. */
@@ -460,13 +473,13 @@ end_agents(struct daemon *d, struct run *r)
  * what is not done is cancelled: its work is saved, and the run lands with what it has.
  */
 static void
-keep_budget(struct daemon *d, struct run *r, int64_t now)
+keep_budget(struct daemon *d, struct run *r)
 {
 	enum budget_stage before = r->budget.stage;
 
 	if (run_state_ended(run_state(r)) || run_state(r) == RUN_QUEUED || r->cancelled || run_is_asking(r))
 		return;
-	look_at_budget(r, now);
+	look_at_budget(r);
 	if (r->budget.stage == BUDGET_OPEN)
 		return;
 	if (before == BUDGET_OPEN) {
@@ -511,7 +524,8 @@ effect_settle(struct daemon *d)
 	TAILQ_FOREACH (r, &d->runs, entry) {
 		while ((t = roster_woken(r, now)) != NULL)
 			effect_task(d, t, TASK_EV_TIME_OVER, NULL);
-		keep_budget(d, r, now);
+		keep_time(r);
+		keep_budget(d, r);
 		keep_task_budgets(d, r);
 		keep_epilogue(d, r);
 		while (doom_one(d, r))

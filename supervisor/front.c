@@ -29,7 +29,7 @@ on_exit_of_front(void *arg, pid_t pid, int status)
 	(void)pid;
 	d->front_pid = 0;
 	d->front_status = exit_status(status);
-	daemon_stop(d, false, false);
+	daemon_stop(d, STOP_ORDERLY, false);
 }
 
 static int

@@ -469,7 +469,7 @@ gw_settle(struct daemon *d)
 
 	if (!wanted && g->unit.state != UNIT_NONE && (g->unit.wanted || g->unit.state == UNIT_READY) &&
 	    g->unit.state != UNIT_STOPPING && g->unit.state != UNIT_KILLED)
-		gw_step(d, d->stop_now ? UNIT_EV_KILL : UNIT_EV_STOP, -1);
+		gw_step(d, d->stop_how == STOP_KILL ? UNIT_EV_KILL : UNIT_EV_STOP, -1);
 	if (wanted && !g->unit.wanted && !d->stopping)
 		gw_step(d, UNIT_EV_START, -1);
 	if (r != NULL && g->ready && (g->current == NULL || strcmp(g->current, r->id) != 0))

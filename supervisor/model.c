@@ -296,6 +296,18 @@ run_count(const struct run *r, struct run_counts *c)
 	}
 }
 
+void
+run_clock_set_back(struct run *r, int64_t ms)
+{
+	struct task *t;
+
+	TAILQ_FOREACH (t, &r->tasks, entry)
+		if (task_state(t) == TASK_WAITING && t->wait_until > ms) {
+			t->wait_until -= ms;
+			t->dirty = t->changed = r->changed = true;
+		}
+}
+
 enum run_state
 run_verdict(const struct run *r, bool director_says_failed)
 {

@@ -52,7 +52,7 @@ struct peer;
 	C(num, approve)   /* its plan waits for a yes, or will */                                            \
 	C(num, plan_only) /* it ends when it has a plan */                                                   \
 	C(num, asked_at)  /* since when it waits for a person's answer; 0: it does not */                    \
-	C(num, asked_ms)  /* for how long it did before, or had ended */                                     \
+	C(num, worked_ms) /* for how long it was active, with an orchd that ran */                           \
 	C(text, review)   /* the round of reviews that is not answered yet, in its director's words */       \
 	C(num, review_round) /* rounds that began */                                                         \
 	C(num, review_max)   /* rounds that there may be; 0: as its options say */                           \
@@ -110,13 +110,13 @@ struct peer;
 	C(num, gw_cost_uusd)                                                                                 \
 	C(num, gw_tokens_in)                                                                                 \
 	C(num, gw_tokens_out)                                                                                \
-	C(num, began_uusd) /* gw_cost_uusd when its present attempt began */                                 \
+	C(num, began_uusd)   /* gw_cost_uusd when its present attempt began */                               \
 	C(num, review_round) /* the last one that it was done again for; 0: none */                          \
 	C(text, review)      /* what was asked of it then */                                                 \
 	C(text, review_said) /* what its agent said to that */                                               \
 	C(text, kept_base)   /* what it had handed in before: it stands when the review's work fails */      \
 	C(text, kept_head)                                                                                   \
-	C(num, limited)    /* what it waits for is a key's or login's limit: other keys may wake it */
+	C(num, limited) /* what it waits for is a key's or login's limit: other keys may wake it */
 
 typedef char *column_text;
 typedef int64_t column_num;
@@ -171,8 +171,10 @@ struct run {
 	struct budget budget;   /* as of this turn */
 	int64_t epilogue_began; /* clock_now_ms, as this process saw it; 0: not yet */
 	unsigned epilogue_kills;
-	bool lack_told;         /* that its keys are gone */
-	bool saver, saved;      /* its director's process only saves it for another machine; has done so */
+	int64_t counted_at;      /* to when worked_ms counts, clock_now_ms; 0: it stands still */
+	int64_t worked_saved_ms; /* worked_ms when it was last to be saved for its own sake */
+	bool lack_told;          /* that its keys are gone */
+	bool saver, saved;       /* its director's process only saves it for another machine; has done so */
 	bool dirty, changed;
 	TAILQ_ENTRY(run) entry;
 };
@@ -234,6 +236,9 @@ struct run_counts {
 	uint64_t cost_uusd, tokens_in, tokens_out;
 };
 void run_count(const struct run *r, struct run_counts *c);
+
+/* The wall clock was set back by ms: what waits by it would wait that much too long. */
+void run_clock_set_back(struct run *r, int64_t ms);
 
 /* The end of a run, computed from its tasks: complete, partial, failed or cancelled. */
 enum run_state run_verdict(const struct run *r, bool director_says_failed);

@@ -76,6 +76,8 @@ process_ended(struct task *t, int status, bool known)
 	bool adopted = t->process.pidfd >= 0;
 
 	t->exit_status = status;
+	if (t->peer != NULL) /* its last words: where work is that it saved, that it is done */
+		peer_drain(t->peer);
 	note_exit(d, t, known ? child_status_text(text, sizeof(text), status) : "ended");
 	if (t->peer != NULL)
 		peer_close(t->peer, "its process has ended");

@@ -1,8 +1,7 @@
 /*
  * stall: who takes too long, level by level: a role that gives no sign of life (proto/peer finds it), a
  * worker over the time of its task, a director or EM over that of planning. Each is told to the history with
- * what was seen and what is done. Agents that say nothing are the affair of the role that runs them. Time in
- * which orchd itself did not run counts for nobody.
+ * what was seen and what is done. Agents that say nothing are the affair of the role that runs them.
  */
 #include "supervisor/daemon.h"
 
@@ -103,21 +102,4 @@ stall_silent(struct daemon *d, struct task *t, int64_t silent_ms)
 	    task_role(t), age);
 	note(d, t, text);
 	free(text);
-}
-
-void
-stall_overslept(struct daemon *d, int64_t ms)
-{
-	struct run *r;
-	struct task *t;
-
-	log_info("did not run for %lld ms: all deadlines move by that", (long long)ms);
-	TAILQ_FOREACH (r, &d->runs, entry)
-		TAILQ_FOREACH (t, &r->tasks, entry) {
-			unit_shift(&t->unit, ms);
-			t->began_ms += ms;
-		}
-	admit_shift(&d->admit, ms);
-	if (d->idle_since >= 0)
-		d->idle_since += ms;
 }

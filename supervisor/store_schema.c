@@ -92,6 +92,10 @@ static const char *const migrations[] = {
     "ALTER TABLE task ADD COLUMN kept_head TEXT;",
     /* 15: who waits for a limit */
     "ALTER TABLE task ADD COLUMN limited INTEGER NOT NULL DEFAULT 0;",
+    /* 16: for how long a run was worked at, which asked_ms was to tell */
+    "ALTER TABLE run ADD COLUMN worked_ms INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE run SET worked_ms = max(0, (SELECT max(at) FROM event) - started_at - asked_ms) WHERE started_at "
+    "> 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

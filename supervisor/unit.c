@@ -325,18 +325,6 @@ unit_step(struct unit *u, enum unit_event ev, int64_t now_ms, int exit_code, uin
 	return fn == NULL ? UNIT_BUG : fn(u, &s);
 }
 
-void
-unit_shift(struct unit *u, int64_t ms)
-{
-	int64_t *times[] = {&u->timer_ms, &u->ready_ms, &u->parked_ms};
-
-	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
-		if (*times[i] >= 0 && *times[i] != INT64_MAX) /* parked when its tree is empty */
-			*times[i] += ms;
-	for (unsigned i = 0; i <= UNIT_DEATHS_MAX; i++)
-		u->deaths[i] += ms;
-}
-
 bool
 unit_holds_slot(const struct unit *u)
 {

@@ -96,9 +96,6 @@ void unit_init(struct unit *u);
  */
 unsigned unit_step(struct unit *u, enum unit_event ev, int64_t now_ms, int exit_code, uint32_t random);
 
-/* Time in which nobody ran to serve it: all that it waits for, and counts from, moves by that. */
-void unit_shift(struct unit *u, int64_t ms);
-
 bool unit_holds_slot(const struct unit *u);
 bool unit_has_process(const struct unit *u);
 const char *unit_state_name(enum unit_state s);

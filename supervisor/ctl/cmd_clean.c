@@ -5,6 +5,7 @@
 #include "supervisor/ctl/cmds.h"
 
 #include "common/agent.h"
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/git.h"
 #include "common/taskid.h"
@@ -17,6 +18,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LEAVING_MS 30000
+#define LOOK_MS 50
 
 struct cleaner {
 	struct ctl *ctl;
@@ -91,20 +95,46 @@ clean_task(struct cleaner *k, const struct msg_task_info *t, struct err *e)
 	return rc;
 }
 
+static bool
+is_leaving(const struct view_run *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->tasks[i].info->unit != NULL && strcmp(r->tasks[i].info->unit, "none") != 0)
+			return true;
+	return false;
+}
+
+/* What orchd says of an ended run; its last processes may still save their work and leave. */
+static int
+ask_for_run(struct cleaner *k, const char *id, struct view *v, const struct view_run **r)
+{
+	int64_t deadline = clock_now_ms() + LEAVING_MS;
+	const bool never = false;
+
+	for (;;) {
+		struct msg ask = {.id = MSG_STATUS, .status = {.run = id}};
+		int rc;
+
+		view_init(v);
+		rc = ctl_ask(k->ctl, &ask, on_item, v);
+		*r = rc == CTL_OK ? view_run(v, id) : NULL;
+		if (*r == NULL || !is_leaving(*r) || clock_now_ms() >= deadline ||
+		    loop_wait(&k->ctl->loop, &never, clock_now_ms() + LOOK_MS) != -ETIMEDOUT)
+			return rc;
+		view_clear(v);
+	}
+}
+
 /* A run is forgotten last: when something stays, the next clean finds it again. */
 static int
 clean_run(struct cleaner *k, const char *id)
 {
-	struct msg ask = {.id = MSG_STATUS}, forget = {.id = MSG_FORGET};
+	struct msg forget = {.id = MSG_FORGET};
 	const struct view_run *r;
 	struct err e = {""};
 	struct view v;
-	int rc;
+	int rc = ask_for_run(k, id, &v, &r);
 
-	view_init(&v);
-	ask.status.run = id;
-	rc = ctl_ask(k->ctl, &ask, on_item, &v);
-	r = rc == CTL_OK ? view_run(&v, id) : NULL;
 	if (r != NULL && r->msg != NULL) {
 		printf("%s (%s): %s\n", id, r->info->state,
 		    r->info->branch != NULL ? r->info->branch : "no branch");

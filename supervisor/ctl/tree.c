@@ -359,6 +359,11 @@ draw_task(const struct view_task *t, int64_t now_ms, struct lines *out)
 		add_doing(out, &first, i, now_ms);
 	add_changes(out, &first, i->files, i->insertions, i->deletions);
 	add_usage(out, &first, i->tokens_in, i->tokens_out, i->cost_uusd);
+	if (i->saved != NULL && strcmp(i->unit, "none") == 0) { /* nobody works on from there yet */
+		detail(out, &first, LINE_WARN, "saved as");
+		line_gap(out, 1);
+		line_add(out, LINE_PLAIN, i->saved);
+	}
 	line_end(out);
 }
 

@@ -83,6 +83,50 @@ test_a_stopped_task(void **state)
 	assert_int_not_equal(testrepo_try(e->repo, NULL, "rev-parse", "--verify", "--quiet", REF, NULL), 0);
 }
 
+static void
+assert_two_saved(struct e2e *e, const struct ctlrun *r)
+{
+	assert_non_null(strstr(r->out, REF "\n"));
+	assert_non_null(strstr(r->out, "refs/orch/wip/m1-em1-w2\n"));
+	assert_kept(e, "half");
+}
+
+/* At once, with one agent that does not listen: what both had is in git before they are killed. */
+static void
+test_stopped_at_once(void **state)
+{
+	static const char *const words[] = {"status", "report"};
+	struct e2e *e = *state;
+	struct ctlrun r;
+	char *kept;
+
+	e2e_plan(e, "director", "", "a");
+	e2e_plan(e, "em-a", "", "one two");
+	e2e_work(e, "a.one", "");
+	e2e_work(e, "a.two", "");
+	e2e_script(e, "worker-a.one.1",
+	    "ignore_term\nwrite a/one.txt <<EOF\nhalf\nEOF\ntouch @/one\nwait_file @/never\n");
+	e2e_script(e, "worker-a.two.1", "write a/two.txt <<EOF\nhalf\nEOF\ntouch @/two\nwait_file @/never\n");
+	e2e_begin(e, NULL);
+	e2e_await_file(e, "one");
+	e2e_await_file(e, "two");
+	e2e_ctl_ok(e, "stop", "--now", NULL);
+	e2e_end(e);
+	kept = testrepo_git(e->repo, NULL, "show", "refs/orch/wip/m1-em1-w2:a/two.txt", NULL);
+	assert_string_equal(kept, "half");
+	free(kept);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(e2e_ctl(e, &r, words[i], "m1", NULL), 0);
+		assert_two_saved(e, &r);
+		ctlrun_clear(&r);
+	}
+	e2e_ctl_ok(e, "resume", "m1", NULL);
+	e2e_follow(e);
+	e2e_await(e, "m1", "state", "complete");
+	e2e_assert_shows(e, "m1", "a/one.txt", "one");
+	e2e_assert_shows(e, "m1", "a/two.txt", "two");
+}
+
 #define AT_WORK "write a/one.txt <<EOF\nhalf\nEOF\ntouch @/at-work\nwait_file @/never\n"
 
 static void
@@ -140,6 +184,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_a_failed_task, e2e_setup, e2e_teardown),
 	    cmocka_unit_test_setup_teardown(test_a_stopped_task, e2e_setup, e2e_teardown),
+	    cmocka_unit_test_setup_teardown(test_stopped_at_once, e2e_setup, e2e_teardown),
 	    cmocka_unit_test_setup_teardown(test_a_cancelled_task, e2e_setup, e2e_teardown),
 	    cmocka_unit_test_setup_teardown(test_a_parked_task, e2e_setup, e2e_teardown),
 	};

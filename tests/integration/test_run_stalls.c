@@ -3,13 +3,14 @@
  * director over that of planning, an agent that says nothing; and what they had done is saved. A whole team
  * that did not run for a while (a suspended machine) is no such case: nothing fires.
  */
-#include "common/clock.h"
+#include "common/alloc.h"
 #include "common/proc.h"
 #include "tests/helper/lib/e2e.h"
 #include "tests/helper/lib/test.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,7 +18,8 @@
 
 #define REF "refs/orch/wip/m1-em1-w1"
 #define HALF "write a/one.txt <<EOF\nhalf\nEOF\ntouch @/at-work\n"
-#define ABSENT_MS 4500 /* three times what a silent role is given here */
+#define ABSENT_MS 4500 /* three times what a silent role is given here, and more than a silent agent is */
+#define NOTICED_MS 500 /* orchd looks at the clock twice in a heartbeat, and may be late */
 
 static void
 assert_event(struct e2e *e, const char *task, const char *kind, const char *words)
@@ -63,6 +65,24 @@ signal_team(pid_t pid, int sig)
 		kill(pid, sig);
 }
 
+static int64_t
+ask_store(struct e2e *e, const char *sql)
+{
+	char *path = xasprintf("%s/orch.db", e->where.state);
+	sqlite3_stmt *st;
+	sqlite3 *db;
+	int64_t n;
+
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	free(path);
+	return n;
+}
+
 static void
 test_absence_of_all(void **state)
 {
@@ -76,7 +96,9 @@ test_absence_of_all(void **state)
 	one_task(e);
 	e2e_script(e, "worker-a.one", HALF "wait_ms 1500\nwrite a/one.txt <<EOF\nfor one\nEOF\n");
 	setenv("ORCH_HEARTBEAT", "0.5", 1);
+	setenv("ORCH_AGENT_SILENCE", "3", 1);
 	e2e_begin(e, "--task-timeout", "60", NULL);
+	unsetenv("ORCH_AGENT_SILENCE");
 	unsetenv("ORCH_HEARTBEAT");
 	e2e_await_file(e, "at-work");
 	orchd = e2e_pid(e, NULL);
@@ -94,6 +116,10 @@ test_absence_of_all(void **state)
 	run = e2e_status(e, "m1");
 	assert_int_equal(json_integer_value(json_object_get(e2e_task(run, "m1/em1/w1"), "attempt")), 1);
 	json_decref(run);
+	/* What counts for max_run_minutes. */
+	assert_true(
+	    ask_store(e, "SELECT ended_at - started_at - worked_ms FROM run") >= ABSENT_MS - NOTICED_MS);
+	assert_true(ask_store(e, "SELECT worked_ms FROM run") >= 1500);
 }
 
 static void

@@ -132,8 +132,6 @@ just_started_agents_count_before_they_show(void **state)
 	assert_int_equal(ask(&a, &rules, f, 7000), ADMIT_MEMORY);
 	assert_string_equal(why, "memory 800 MB available, 1000 needed");
 	assert_int_equal(ask(&a, &rules, f, 5000 + ADMIT_SETTLE_MS), ADMIT_YES);
-	admit_shift(&a, 60000); /* the machine slept: they have had no time to take anything */
-	assert_int_equal(ask(&a, &rules, f, 67000), ADMIT_MEMORY);
 }
 
 int

@@ -3,6 +3,8 @@
 
 #include "tests/helper/lib/test.h"
 
+#include <time.h>
+
 static void
 ages_read_well(void **state)
 {
@@ -43,12 +45,46 @@ static void
 absence_is_told_from_a_busy_machine(void **state)
 {
 	(void)state;
-	assert_true(clock_overslept(1000, 900) == 0);
-	assert_true(clock_overslept(1000, 1000) == 0);
-	assert_true(clock_overslept(1000, 1000 + CLOCK_LATE_MS) == 0);
-	assert_true(clock_overslept(1000, 1001 + CLOCK_LATE_MS) == CLOCK_LATE_MS + 1);
-	assert_true(clock_overslept(1000, 3601000) == 3600000);
-	assert_true(clock_overslept(-1, 3601000) == 0);
+	assert_true(clock_gap(1000, 1000, 500) == 0);
+	assert_true(clock_gap(1000, 1500 + CLOCK_LATE_MS, 500) == 0);
+	assert_true(clock_gap(1000, 1501 + CLOCK_LATE_MS, 500) == CLOCK_LATE_MS + 1);
+	assert_true(clock_gap(1000, 3601000, 500) == 3599500);
+}
+
+static void
+absence_is_no_time(void **state)
+{
+	const struct timespec pause = {.tv_nsec = 600 * 1000000};
+	int64_t before, absent = clock_absent_ms();
+
+	(void)state;
+	clock_watch(20);
+	before = clock_now_ms();
+	nanosleep(&pause, NULL); /* this is the absence, not a wait for something */
+	assert_true(clock_now_ms() == before + 20);
+	assert_true(clock_absent_ms() - absent >= 580);
+	clock_watch(0);
+	before = clock_now_ms();
+	nanosleep(&pause, NULL);
+	assert_true(clock_now_ms() >= before + 600);
+}
+
+/* What drifts or is read a little late is no hand at the clock, but it adds up to one. */
+static void
+wall_clock_that_is_set(void **state)
+{
+	int64_t lead = INT64_MIN;
+
+	(void)state;
+	assert_true(clock_moved(&lead, 1000000, 5000) == 0);
+	assert_true(clock_moved(&lead, 1001000, 6000) == 0);
+	assert_true(clock_moved(&lead, 1002400, 7000) == 0);
+	assert_true(clock_moved(&lead, 1003999, 8000) == 0);
+	assert_true(clock_moved(&lead, 1005000, 8999) == 1001);
+	assert_true(clock_moved(&lead, 1006000, 9999) == 0);
+	assert_true(clock_moved(&lead, 1006000 - 3600000, 9999) == -3600000);
+	assert_true(clock_moved(&lead, 1007000 - 3600000, 10999) == 0);
+	assert_true(clock_moved(&lead, 1008000, 11999) == 3600000);
 }
 
 int
@@ -59,6 +95,8 @@ main(void)
 	    cmocka_unit_test(iso_is_utc),
 	    cmocka_unit_test(clocks_run),
 	    cmocka_unit_test(absence_is_told_from_a_busy_machine),
+	    cmocka_unit_test(absence_is_no_time),
+	    cmocka_unit_test(wall_clock_that_is_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

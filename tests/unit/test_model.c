@@ -199,10 +199,30 @@ test_options_are_thawed(void **state)
 	run_free(r);
 }
 
+/* A wait of 30 s must not last for an hour because somebody corrected the clock; one without end stays so. */
+static void
+test_clock_set_back(void **state)
+{
+	struct run *r = make_run("25");
+	struct task *waits = add(r, "25", "25/em1", 1, TASK_WAITING),
+		    *person = add(r, "25", "25/em2", 1, TASK_WAITING),
+		    *runs = add(r, "25", "25/em3", 1, TASK_RUNNING);
+
+	(void)state;
+	waits->wait_until = 7230000;
+	runs->wait_until = 7230000;
+	run_clock_set_back(r, 3600000);
+	assert_true(waits->wait_until == 3630000 && waits->dirty && r->changed);
+	assert_true(person->wait_until == 0 && !person->dirty);
+	assert_true(runs->wait_until == 7230000 && !runs->dirty);
+	run_free(r);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_clock_set_back),
 	    cmocka_unit_test(test_tasks_are_linked),
 	    cmocka_unit_test(test_bad_tasks_are_refused),
 	    cmocka_unit_test(test_runs_are_told_apart_by_their_whole_id),

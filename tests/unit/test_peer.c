@@ -712,11 +712,11 @@ a_late_loop_is_fair(void **state)
 	struct bench *b = *state;
 	int64_t woke;
 
-	b->cfg.heartbeat_ms = 20;
+	b->cfg.heartbeat_ms = 100;
 	start(b);
 	put_hello(b);
 	until(b, &b->hellos, 1);
-	usleep(200 * 1000); /* this is the pause, not a wait for something */
+	usleep(800 * 1000); /* this is the pause, not a wait for something */
 	woke = clock_now_ms();
 	event_base_loop(b->loop.base, EVLOOP_ONCE);
 	settle(b);

@@ -693,29 +693,6 @@ test_random_walk(void **state)
 	assert_true(w.given_up > 0);
 }
 
-/* The machine slept for an hour while a role was starting: it still has the rest of its time. */
-static void
-test_sleep_is_no_silence(void **state)
-{
-	struct unit u;
-
-	(void)state;
-	begin(&u);
-	step(&u, UNIT_EV_START);
-	step(&u, UNIT_EV_SPAWNED);
-	now += 3600000;
-	unit_shift(&u, 3600000);
-	assert_true(u.timer_ms == now + UNIT_HELLO_MS);
-	step(&u, UNIT_EV_HELLO);
-	assert_true(u.timer_ms == -1 && u.ready_ms == now);
-	now += 1000 + 3600000; /* and again: it has been ready for a second, which is not stable */
-	unit_shift(&u, 3600000);
-	step(&u, UNIT_EV_EXIT);
-	assert_true(u.timer_ms > now);
-	step_code(&u, UNIT_EV_EMPTY, -1);
-	assert_int_equal(u.state, UNIT_BACKOFF);
-}
-
 int
 main(void)
 {
@@ -741,7 +718,6 @@ main(void)
 	    cmocka_unit_test(test_wanted_again_while_it_ends),
 	    cmocka_unit_test(test_undefined_pairs_are_bugs_and_change_nothing),
 	    cmocka_unit_test(test_random_walk),
-	    cmocka_unit_test(test_sleep_is_no_silence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
