@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#define DEATHS (UNIT_SLOW_DEATHS_MAX + 1)
+
 struct step {
 	int64_t now;
 	int exit_code;
@@ -19,13 +21,24 @@ enter(struct unit *u, enum unit_state state, int64_t timer_ms)
 	u->timer_ms = timer_ms;
 }
 
-/* After this many deaths the ring's next slot holds the oldest that counts. */
+/* More than max deaths of the count that there were, all within ms? */
+static bool
+died_within(const struct unit *u, unsigned count, unsigned max, int64_t ms, int64_t now)
+{
+	return count > max && now - u->deaths[(u->death_total - max - 1) % DEATHS] <= ms;
+}
+
+/* Who lives for a while each time, and does so for ever, gets nowhere either. */
+static bool
+dies_for_ever(const struct unit *u, int64_t now)
+{
+	return died_within(u, u->death_total, UNIT_SLOW_DEATHS_MAX, UNIT_SLOW_DEATHS_MS, now);
+}
+
 static bool
 died_too_often(const struct unit *u, int64_t now)
 {
-	int64_t oldest = u->deaths[u->death_count % (UNIT_DEATHS_MAX + 1)];
-
-	return u->death_count > UNIT_DEATHS_MAX && now - oldest <= UNIT_DEATHS_MS;
+	return died_within(u, u->death_count, UNIT_DEATHS_MAX, UNIT_DEATHS_MS, now) || dies_for_ever(u, now);
 }
 
 static int64_t
@@ -54,11 +67,12 @@ park(struct unit *u, int64_t now)
 static void
 count_death(struct unit *u, int64_t now)
 {
-	if (u->ready_ms >= 0 && now - u->ready_ms >= UNIT_FORGIVE_MS) {
+	u->deaths[u->death_total++ % DEATHS] = now;
+	if (u->ready_ms >= 0 && now - u->ready_ms >= UNIT_FORGIVE_MS && !dies_for_ever(u, now) &&
+	    (u->parked_ms < 0 || now - u->ready_ms > UNIT_HOLD_OUT_MS)) {
 		u->death_count = 0;
 		u->parked_ms = -1;
 	}
-	u->deaths[u->death_count % (UNIT_DEATHS_MAX + 1)] = now;
 	u->death_count++;
 }
 
@@ -157,7 +171,7 @@ do_forget(struct unit *u, const struct step *s)
 {
 	(void)s;
 	u->wanted = false;
-	u->death_count = 0;
+	u->death_count = u->death_total = 0;
 	u->parked_ms = u->ready_ms = -1;
 	enter(u, UNIT_NONE, -1);
 	return 0;

@@ -20,6 +20,12 @@
 #define UNIT_JITTER_PERCENT 20
 #define UNIT_DEATHS_MAX 5 /* more of them in UNIT_DEATHS_MS: parked */
 #define UNIT_DEATHS_MS 60000
+#define UNIT_SLOW_DEATHS_MAX                                                                                 \
+	20 /* more of them in UNIT_SLOW_DEATHS_MS, however long it lived: parked, too                        \
+	    */
+#define UNIT_SLOW_DEATHS_MS (30 * 60000)
+/* A parked one that lives longer than this will not be parked for slow deaths again: forgiven. */
+#define UNIT_HOLD_OUT_MS (UNIT_SLOW_DEATHS_MS / UNIT_SLOW_DEATHS_MAX)
 #define UNIT_PARKED_RETRY_MS 60000
 #define UNIT_PARKED_GIVE_UP_MS (30 * 60000)
 #define UNIT_EXIT_CONFIG 78 /* EX_CONFIG: starting it again is no use */
@@ -76,13 +82,14 @@ enum unit_action {
 
 struct unit {
 	enum unit_state state;
-	bool wanted;                         /* its task needs a process: start it again when it dies */
-	int64_t timer_ms;                    /* when TIMER is due (clock_now_ms time), -1: never */
-	int64_t ready_ms;                    /* since when it is ready, -1 */
-	int64_t parked_ms;                   /* since when it is parked, -1 */
-	int64_t deaths[UNIT_DEATHS_MAX + 1]; /* times of the last ones, ring */
-	unsigned death_count;                /* since it was last forgiven */
-	unsigned restarts;                   /* in all, for status */
+	bool wanted;                              /* its task needs a process: start it again when it dies */
+	int64_t timer_ms;                         /* when TIMER is due (clock_now_ms time), -1: never */
+	int64_t ready_ms;                         /* since when it is ready, -1 */
+	int64_t parked_ms;                        /* since when it is parked, -1 */
+	int64_t deaths[UNIT_SLOW_DEATHS_MAX + 1]; /* times of the last ones, ring */
+	unsigned death_total;                     /* of its task */
+	unsigned death_count;                     /* since it was last forgiven */
+	unsigned restarts;                        /* in all, for status */
 	int64_t grace_ms;          /* between TERM and KILL; set by the caller, as are the next two */
 	int64_t parked_retry_ms;   /* between two tries while it is parked */
 	int64_t parked_give_up_ms; /* parked so long: GIVE_UP */

@@ -208,6 +208,73 @@ test_deaths_over_more_than_a_minute_do_not_park(void **state)
 	}
 }
 
+/* What lives for 13 s, or for more than a minute, and dies, for ever: it is parked, and given up, all the
+ * same. */
+static void
+dies_every(int64_t life_ms)
+{
+	int64_t began, parked_at = -1;
+	struct unit u;
+	unsigned act;
+
+	begin(&u);
+	make_ready(&u);
+	began = now;
+	for (int death = 1; parked_at < 0; death++) {
+		assert_true(death <= UNIT_SLOW_DEATHS_MAX + 1);
+		now += life_ms;
+		act = die(&u, 1);
+		if (act & UNIT_DO_PARKED)
+			parked_at = now;
+		else {
+			assert_int_equal(act, UNIT_DO_SPAWN);
+			spawn(&u);
+			step(&u, UNIT_EV_HELLO);
+		}
+	}
+	assert_true(parked_at - began <= UNIT_SLOW_DEATHS_MS + life_ms);
+	for (;;) { /* said once; each try lives as long as those before */
+		now = u.timer_ms;
+		act = step(&u, UNIT_EV_TIMER);
+		if (act == UNIT_DO_GIVE_UP)
+			break;
+		assert_int_equal(act, UNIT_DO_SPAWN);
+		spawn(&u);
+		step(&u, UNIT_EV_HELLO);
+		now += life_ms;
+		assert_int_equal(die(&u, 1), 0);
+		assert_true(now - parked_at < 2 * UNIT_PARKED_GIVE_UP_MS);
+	}
+	assert_int_equal(u.state, UNIT_NONE);
+	assert_int_equal(u.death_total, 0);
+}
+
+static void
+test_slow_deaths_park_too(void **state)
+{
+	(void)state;
+	dies_every(13000);
+	dies_every(61000);
+	dies_every(UNIT_SLOW_DEATHS_MS / UNIT_SLOW_DEATHS_MAX);
+}
+
+/* One that dies now and then over a long day is started again each time. */
+static void
+test_rare_deaths_do_not_park(void **state)
+{
+	struct unit u;
+
+	(void)state;
+	begin(&u);
+	make_ready(&u);
+	for (int death = 0; death < 100; death++) {
+		now += UNIT_SLOW_DEATHS_MS / UNIT_SLOW_DEATHS_MAX + 1;
+		assert_int_equal(die(&u, 1), UNIT_DO_SPAWN);
+		spawn(&u);
+		step(&u, UNIT_EV_HELLO);
+	}
+}
+
 static void
 test_parked_tries_once_a_minute_and_gives_up(void **state)
 {
@@ -703,6 +770,8 @@ main(void)
 	    cmocka_unit_test(test_a_long_life_forgives),
 	    cmocka_unit_test(test_too_many_deaths_park),
 	    cmocka_unit_test(test_deaths_over_more_than_a_minute_do_not_park),
+	    cmocka_unit_test(test_slow_deaths_park_too),
+	    cmocka_unit_test(test_rare_deaths_do_not_park),
 	    cmocka_unit_test(test_parked_tries_once_a_minute_and_gives_up),
 	    cmocka_unit_test(test_parked_one_that_holds_out_is_forgiven),
 	    cmocka_unit_test(test_asks_again_without_a_slot),
