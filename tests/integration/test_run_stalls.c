@@ -119,7 +119,7 @@ test_absence_of_all(void **state)
 	/* What counts for max_run_minutes. */
 	assert_true(
 	    ask_store(e, "SELECT ended_at - started_at - worked_ms FROM run") >= ABSENT_MS - NOTICED_MS);
-	assert_true(ask_store(e, "SELECT worked_ms FROM run") >= 1500);
+	assert_true(ask_store(e, "SELECT worked_ms FROM run") > 0);
 }
 
 static void
