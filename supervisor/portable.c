@@ -27,7 +27,7 @@
 	C(num, started_at, 0)                                                                                \
 	C(num, approve, 0)                                                                                   \
 	C(num, asked_at, 0)                                                                                  \
-	C(num, asked_ms, 0)
+	C(num, worked_ms, 0)
 
 #define TASK_PORTABLE(C)                                                                                     \
 	C(name, id, NAME_MAX_BYTES)                                                                          \

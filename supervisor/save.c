@@ -83,7 +83,7 @@ save_step(struct daemon *d)
 		left |= wants_saving(r);
 	}
 	if (clock_now_ms() >= d->save_ends || (!left && !spawn_any_process(d)))
-		daemon_stop(d, false, true);
+		daemon_stop(d, STOP_ORDERLY, true);
 }
 
 void
