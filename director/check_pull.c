@@ -45,6 +45,8 @@ count_remarks(struct check *c, struct github *gh, struct err *e)
 	int rc = review_read(gh, c->pull, &s, e);
 
 	if (rc == 0)
+		rc = review_read_resolved(gh, c->pull, &s, e);
+	if (rc == 0)
 		remarks_pick(&s, c->trust, &found);
 	c->remarks = found.count;
 	note_left_out(c, found.strangers, "people who do not belong to the repository");

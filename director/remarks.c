@@ -194,13 +194,17 @@ add(struct remarks *out, const struct remark *r)
 	out->list[out->count++] = *r;
 }
 
+/* What is said, behind what was said before; the newest is kept. Fresh; before is freed. */
 static char *
-quote(const struct said *x, const char *before)
+quote(char *before, const struct said *x)
 {
 	char *all = xasprintf("%s%s%s, %s:\n\n%s\n", before == NULL ? "" : before, before == NULL ? "" : "\n",
-	    x->who, x->when, x->body);
+		 x->who, x->when, x->body),
+	     *kept = text_tail(all, strlen(all), REMARK_THREAD);
 
-	return all;
+	free(before);
+	free(all);
+	return kept;
 }
 
 /* One thread, when something in it is new. */
@@ -216,13 +220,10 @@ pick_thread(const struct remarks_source *s, size_t first, bool trust, struct rem
 		const struct said *x = &s->comments[i];
 		bool fresh = x->root == top->root && x->id > done &&
 			     !is_over(s, x->review == 0 ? NULL : find_review(s, x->review));
-		char *longer;
 
 		if (x->root != top->root || !counts(x, trust, fresh ? out : &ignored))
 			continue;
-		longer = quote(x, r.text);
-		free(r.text);
-		r.text = longer;
+		r.text = quote(r.text, x);
 		if (fresh) {
 			r.upto = x->id;
 			r.of = x->review;
@@ -244,7 +245,7 @@ pick_review(const struct remarks_source *s, const struct said *x, bool trust, st
 	if (x->empty || (x->state != 'C') || is_over(s, x) || holds(s->answered, s->answered_count, x->id) ||
 	    !counts(x, trust, out))
 		return;
-	r.text = quote(x, NULL);
+	r.text = quote(NULL, x);
 	add(out, &r);
 }
 

@@ -19,8 +19,9 @@
 
 #define REMARKS_MAX 50            /* of one round; what is over waits for the next */
 #define REMARK_BYTES (8 * 1024)   /* of one comment */
+#define REMARK_THREAD (16 * 1024) /* of one thread: its end */
 #define REMARKS_BYTES (40 * 1024) /* of one round's words */
-#define REMARKS_READ (2u << 20)   /* bytes of words that are kept while reading */
+#define REMARKS_READ (8u << 20)   /* bytes of words that are kept while reading */
 #define REMARK_MARKER "<!-- orch: answer "
 #define REMARKS_AREA "rework-review-" /* key of a round's own area; plans leave it free */
 

@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_BYTES 1500 /* of an answer, from one task */
+#define WORDS_BYTES 1000 /* of an answer, from one task */
+#define PARTS_MAX 10     /* tasks whose words are in one */
+#define HEAD_BYTES 64    /* of a remark's headline, but for the path */
 
 static bool
 is_done(const struct view_task *t)
@@ -265,7 +267,9 @@ remarks_round(const struct remarks *r, const struct view_run *run, uint64_t roun
 	if (!any)
 		return NULL;
 	for (some.count = 0; some.count < r->count && some.count < REMARKS_MAX; some.count++) {
-		bytes += strlen(r->list[some.count].text);
+		const struct remark *x = &r->list[some.count];
+
+		bytes += strlen(x->text) + (x->path == NULL ? 0 : strlen(x->path)) + HEAD_BYTES;
 		if (some.count > 0 && bytes > REMARKS_BYTES)
 			break;
 	}
@@ -330,7 +334,10 @@ remarks_answer(const json_t *remark, const struct view_run *run, uint64_t round,
 
 	assert(f != NULL);
 	json_array_foreach (tasks, i, id)
-		put_part(f, run, view_task(run, json_string_value(id)), round, head);
+		if (i < PARTS_MAX)
+			put_part(f, run, view_task(run, json_string_value(id)), round, head);
+	if (i > PARTS_MAX)
+		fprintf(f, "%zu more tasks had it to do, too.\n\n", i - PARTS_MAX);
 	if (json_array_size(tasks) == 0) {
 		snprintf(key, sizeof(key), REMARKS_AREA "%" PRIu64, round);
 		put_part(f, run, find_key(run, key), round, head);

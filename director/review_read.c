@@ -38,21 +38,10 @@ on_below(void *arg, const struct github_comment *c, struct err *e)
 	return 0;
 }
 
-static int
-on_resolved(void *arg, uint64_t comment, struct err *e)
-{
-	const struct reading *x = arg;
-
-	(void)e;
-	remarks_add_resolved(x->source, comment);
-	return 0;
-}
-
 int
 review_read(struct github *gh, uint64_t pull, struct remarks_source *s, struct err *e)
 {
 	struct reading x = {.source = s};
-	struct err ignored = {""};
 	int rc = github_whoami(gh, &x.me, e);
 
 	if (rc == 0)
@@ -61,9 +50,22 @@ review_read(struct github *gh, uint64_t pull, struct remarks_source *s, struct e
 		rc = github_review_comments_each(gh, pull, on_comment, &x, e);
 	if (rc == 0)
 		rc = github_comments_each(gh, pull, on_below, &x, e);
-	/* A server or token that knows no GraphQL does not tell: then nothing is resolved. */
-	if (rc == 0 && s->comment_count > 0 &&
-	    github_resolved_each(gh, pull, on_resolved, &x, &ignored) == -ECANCELED)
-		rc = err_set(e, -ECANCELED, "%s", ignored.msg);
 	return rc;
+}
+
+static int
+on_resolved(void *arg, uint64_t comment, struct err *e)
+{
+	(void)e;
+	remarks_add_resolved(arg, comment);
+	return 0;
+}
+
+int
+review_read_resolved(struct github *gh, uint64_t pull, struct remarks_source *s, struct err *e)
+{
+	struct err ignored = {""};
+	int rc = s->comment_count == 0 ? 0 : github_resolved_each(gh, pull, on_resolved, s, &ignored);
+
+	return rc == -ECANCELED ? err_set(e, rc, "%s", ignored.msg) : 0;
 }

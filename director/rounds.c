@@ -170,6 +170,8 @@ look(struct rounds *v, struct publish *p, uint64_t pull, struct remarks *found, 
 	int rc = review_read(publish_github(p), pull, &s, e);
 
 	if (rc == 0)
+		rc = review_read_resolved(publish_github(p), pull, &s, e);
+	if (rc == 0)
 		remarks_pick(&s, v->role->assign->review_trust, found);
 	remarks_source_clear(&s);
 	return rc;

@@ -263,9 +263,11 @@ test_bounds(void **state)
 	char *text;
 
 	memset(long_text, '"', REMARK_BYTES * 3 - 1);
-	for (uint64_t i = 0; i < 300; i++)
-		comment(f, 100 + i, 0, 0, "ada", "OWNER", "src/lex.c", long_text);
-	pick(f, false, REMARKS_READ / REMARK_BYTES);
+	for (uint64_t i = 0; i < 1100; i++) /* the first ten are one thread */
+		comment(f, 100 + i, 0, i == 0 || i > 9 ? 0 : 100, "ada", "OWNER", "src/lex.c", long_text);
+	pick(f, false, REMARKS_READ / REMARK_BYTES - 9);
+	assert_in_range(strlen(f->out.list[0].text), REMARK_BYTES, REMARK_THREAD);
+	assert_int_equal(f->out.list[0].upto, 109);
 	j = remarks_round(&f->out, run, 1);
 	text = json_text(j);
 	assert_true(strlen(text) < REVIEW_MAX);
