@@ -144,7 +144,7 @@ note_exit(struct gw *g, const char *how)
 	text = xasprintf(
 	    "the gateway %s%s%s", how, words == NULL ? "" : "; last words: ", words == NULL ? "" : words);
 	log_warn("%s", text);
-	store_add_event(g->d->store, NULL, NULL, "death", NULL, text);
+	store_add_remark(g->d->store, NULL, NULL, "death", text);
 	free(path);
 	free(words);
 	free(text);
@@ -328,7 +328,7 @@ spawn(struct gw *g)
 	rc = fork_it(g, &pid, &fd, &e);
 	if (rc < 0) {
 		log_error("the gateway: %s", e.msg);
-		store_add_event(d->store, NULL, NULL, "death", NULL, e.msg);
+		store_add_remark(d->store, NULL, NULL, "death", e.msg);
 		gw_step(d, UNIT_EV_SPAWN_FAILED, -1);
 		return;
 	}

@@ -53,7 +53,7 @@ note_exit(struct daemon *d, struct task *t, const char *how)
 	text = words == NULL ? xasprintf("its %s %s", task_role(t), how)
 			     : xasprintf("its %s %s; last words: %s", task_role(t), how, words);
 	log_warn("%s: %s", t->id, text);
-	store_add_event(d->store, t->run->id, t->id, "death", NULL, text);
+	store_add_remark(d->store, t->run->id, t->id, "death", text);
 	say_doing(t, text);
 	free(words);
 	free(text);
@@ -234,7 +234,7 @@ spawn_process(struct daemon *d, struct task *t)
 	rc = role_fork(d, t, &pid, &fd, &e);
 	if (rc < 0) {
 		log_error("%s: %s", t->id, e.msg);
-		store_add_event(d->store, t->run->id, t->id, "death", NULL, e.msg);
+		store_add_remark(d->store, t->run->id, t->id, "death", e.msg);
 		spawn_step(d, t, UNIT_EV_SPAWN_FAILED, -1);
 		if (t->level == 0)
 			effect_epilogue_over(d, t->run);
@@ -254,7 +254,6 @@ spawn_process(struct daemon *d, struct task *t)
 	spawn_step(d, t, UNIT_EV_SPAWNED, -1);
 	if (task_state(t) != TASK_RUNNING && !t->run->saver)
 		effect_task(d, t, TASK_EV_START, NULL);
-	effect_mark_task(d, t);
 }
 
 static void

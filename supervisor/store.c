@@ -156,8 +156,8 @@ store_event_free(struct store_event *ev)
 	free(ev);
 }
 
-void
-store_add_event(
+static struct store_event *
+add_event(
     struct store *s, const char *run, const char *task, const char *kind, const char *state, const char *text)
 {
 	struct store_event *ev = xcalloc(1, sizeof(*ev));
@@ -170,6 +170,20 @@ store_add_event(
 	if (text != NULL)
 		ev->text = text_utf8(text, strlen(text), TEXT_MAX);
 	TAILQ_INSERT_TAIL(&s->noted, ev, entry);
+	return ev;
+}
+
+void
+store_add_event(
+    struct store *s, const char *run, const char *task, const char *kind, const char *state, const char *text)
+{
+	add_event(s, run, task, kind, state, text);
+}
+
+void
+store_add_remark(struct store *s, const char *run, const char *task, const char *kind, const char *text)
+{
+	add_event(s, run, task, kind, NULL, text)->remark = true;
 }
 
 void
@@ -331,6 +345,51 @@ store_pending(const struct store *s, const struct run_list *runs)
 	return false;
 }
 
+/* Anything but which process serves which task, and what became of one. */
+static bool
+is_promised(const struct store *s, const struct run_list *runs)
+{
+	const struct store_event *ev;
+	const struct run *r;
+	const struct task *t;
+
+	if (s->gw.dirty || s->gw.run != NULL)
+		return true;
+	TAILQ_FOREACH (ev, &s->noted, entry)
+		if (!ev->remark)
+			return true;
+	TAILQ_FOREACH (r, runs, entry) {
+		if (r->dirty)
+			return true;
+		TAILQ_FOREACH (t, &r->tasks, entry)
+			if (t->dirty)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * A commit waits for the disk (synchronous=FULL: SQLite syncs the WAL before COMMIT returns) when it holds
+ * the state of a run or task, the gateway's, or an event that somebody was or will be told of: after it orchd
+ * acknowledges, and what is acknowledged outlives a power cut. It need not for a process, and for the remark
+ * that one has died: those rows are read by the next orchd of the same boot only, for which the kernel's
+ * memory is as good as the disk, and after a power cut the processes are gone, too. The WAL is in order: a
+ * later commit that waits makes all before it durable, and one that is lost takes nothing before it along, so
+ * never a state without what came before it.
+ */
+static int
+choose_sync(struct store *s, const struct run_list *runs, struct err *e)
+{
+	bool lazy = !is_promised(s, runs);
+	int rc = 0;
+
+	if (lazy != s->lazy)
+		rc = store_exec(s, lazy ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", e);
+	if (rc == 0)
+		s->lazy = lazy;
+	return rc;
+}
+
 int
 store_commit(struct store *s, struct run_list *runs, struct store_event_list *done, struct err *e)
 {
@@ -338,7 +397,9 @@ store_commit(struct store *s, struct run_list *runs, struct store_event_list *do
 
 	if (!store_pending(s, runs))
 		return 0;
-	rc = store_exec(s, "BEGIN IMMEDIATE", e);
+	rc = choose_sync(s, runs, e);
+	if (rc == 0)
+		rc = store_exec(s, "BEGIN IMMEDIATE", e);
 	if (rc == 0)
 		rc = save_all(s, runs, e);
 	if (rc == 0)

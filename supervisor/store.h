@@ -1,6 +1,7 @@
 /*
- * store: the one durable memory, an SQLite database that only orchd opens (WAL, synchronous=FULL). Runs,
- * tasks, which process serves which task, and the history.
+ * store: the one durable memory, an SQLite database that only orchd opens (WAL, and a commit waits for the
+ * disk wherever somebody was promised something). Runs, tasks, which process serves which task, and the
+ * history.
  *
  * Changes are collected during a turn of the loop and written by store_commit() in one transaction; only
  * after it may anything be acknowledged or acted on. When it fails, nothing is lost: the same changes are
@@ -22,6 +23,7 @@ void store_close(struct store *s);
 struct store_event {
 	int64_t seq, at;
 	char *run, *task, *kind, *state, *text;
+	bool remark; /* see store_add_remark */
 	TAILQ_ENTRY(store_event) entry;
 };
 TAILQ_HEAD(store_event_list, store_event);
@@ -31,11 +33,14 @@ void store_event_free(struct store_event *ev);
  */
 void store_add_event(struct store *s, const char *run, const char *task, const char *kind, const char *state,
     const char *text);
+/* The same of what became of a process: nobody was promised that it is kept. */
+void store_add_remark(struct store *s, const char *run, const char *task, const char *kind, const char *text);
 
 /*
  * Writes every dirty run and task of runs, the unit rows that changed and the noted events. On 0 the flags
  * are cleared and done gets the committed events, to be freed by the caller; on -errno (-ENOSPC ...) all
- * stays noted.
+ * stays noted. Survives a power cut, unless it was of processes alone (unit rows, remarks), which do not:
+ * then it survives our death, and a power cut takes it or leaves it whole.
  */
 int store_commit(struct store *s, struct run_list *runs, struct store_event_list *done, struct err *e);
 /* From now on only the last max events are kept, and some more (one in 16) until the next time they are

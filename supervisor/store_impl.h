@@ -42,6 +42,7 @@ struct store {
 	struct store_event_list noted;
 	struct noted_gateway gw;
 	char *boot_id;
+	bool lazy;                 /* commits do not wait for the disk, as SQLite was last told */
 	int64_t max_events, added; /* 0: all are kept; since the oldest were last dropped */
 };
 

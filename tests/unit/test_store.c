@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -654,6 +655,66 @@ test_a_locked_database_loses_nothing(void **state)
 	assert_true(store_has_run(f->s, "m1"));
 }
 
+/* SQLite's calls come here: how often a commit waited for the disk. */
+static unsigned syncs;
+
+int
+fdatasync(int fd)
+{
+	syncs++;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+int
+fsync(int fd)
+{
+	syncs++;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static void
+expect_commit_syncs(struct fixture *f, bool wanted)
+{
+	syncs = 0;
+	commit(f);
+	assert_int_equal(syncs > 0, wanted);
+}
+
+/* Whatever somebody is told of afterwards is on the disk; where a process began or died nobody waits for it.
+ */
+static void
+test_what_is_promised_is_on_the_disk(void **state)
+{
+	struct fixture *f = *state;
+	struct run *r = add_run(f, "m1", 1);
+	struct store_gateway g = {.serial = 3};
+	struct err e = {""};
+	struct store_unit *units;
+	size_t count;
+
+	expect_commit_syncs(f, true);
+	r->director->process.pid = 12;
+	r->director->unit_dirty = true;
+	store_add_remark(f->s, "m1", "m1", "death", "its director was killed");
+	expect_commit_syncs(f, false);
+	r->director->dirty = r->director->unit_dirty = true;
+	expect_commit_syncs(f, true);
+	store_add_remark(f->s, "m1", "m1", "death", "again");
+	expect_commit_syncs(f, false);
+	store_add_event(f->s, "m1", "m1", "note", NULL, "a role was told that it is kept");
+	store_add_remark(f->s, "m1", "m1", "death", "again");
+	expect_commit_syncs(f, true);
+	store_note_gateway(f->s, &g);
+	expect_commit_syncs(f, true);
+	r->dirty = true;
+	expect_commit_syncs(f, true);
+	assert_int_equal(store_load_units(f->s, &units, &count, &e), 0);
+	assert_int_equal(count, 1);
+	store_units_free(units, count);
+	expect_events(
+	    f, 0, "m1", NULL, 0, "its director was killed again a role was told that it is kept again ");
+}
+
 /* Commits for ever and says after each which number is safe. */
 static void
 commit_until_killed(const char *path, int out)
@@ -744,6 +805,7 @@ main(void)
 	    T(test_damaged_pages_give_a_sentence),
 	    T(test_a_full_disk_loses_nothing),
 	    T(test_a_locked_database_loses_nothing),
+	    T(test_what_is_promised_is_on_the_disk),
 	    T(test_a_kill_between_commits_loses_nothing),
 	};
 #undef T
