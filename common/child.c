@@ -75,12 +75,24 @@ enter_place(const struct child_spec *s)
 	}
 }
 
+static void __attribute__((noreturn)) fail_child(const struct child_spec *s, int report)
+{
+	int code = errno;
+
+	if (s->exec_status > 0) {
+		dprintf(STDERR_FILENO, "cannot start %s: %s\n", s->argv[0], strerror(code));
+		_exit(s->exec_status);
+	}
+	if (write(report, &code, sizeof(code)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
 static void __attribute__((noreturn)) run_child(const struct child_spec *s, pid_t parent, int report)
 {
 	int in = raise_fd(s->fd_in), out = raise_fd(s->fd_out), err = raise_fd(s->fd_err);
 	int link = raise_fd(s->fd_link), listening = raise_fd(s->fd_listen);
 	int lock = raise_fd(s->lock_fd);
-	int code;
 
 	report = raise_fd(report);
 	enter_place(s);
@@ -113,21 +125,19 @@ static void __attribute__((noreturn)) run_child(const struct child_spec *s, pid_
 	else
 		execvp(s->argv[0], (char *const *)s->argv);
 fail:
-	code = errno;
-	if (write(report, &code, sizeof(code)) < 0)
-		_exit(126);
-	_exit(127);
+	fail_child(s, report);
 }
 
 int
 child_spawn(const struct child_spec *s, pid_t *pid_out, int *exec_fd, struct err *e)
 {
-	int report[2], code = 0, rc;
+	int report[2] = {-1, -1}, code = 0, rc = 0;
 	pid_t parent = getpid(), pid;
 	sigset_t all, mask;
 	ssize_t n;
 
-	rc = fd_pipe(report, false);
+	if (s->exec_status == 0)
+		rc = fd_pipe(report, false);
 	if (rc < 0)
 		return err_sys(e, rc, "cannot start %s", s->argv[0]);
 	/* Until the child has reset them, our handlers would run in it and write to our loop's own pipe. */
@@ -147,6 +157,10 @@ child_spawn(const struct child_spec *s, pid_t *pid_out, int *exec_fd, struct err
 	fd_close(&report[1]);
 	if (!s->session)
 		setpgid(pid, pid); /* also here, so that the group exists before anyone signals it */
+	if (s->exec_status > 0) {
+		*pid_out = pid;
+		return 0;
+	}
 	if (exec_fd != NULL) {
 		fd_set_nonblock(report[0]);
 		*exec_fd = report[0];

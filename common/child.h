@@ -22,6 +22,8 @@ struct child_spec {
 	const char *oom_score; /* its oom_score_adj, when it may be set so; NULL: ours */
 	bool session;          /* setsid; else a process group of its own */
 	int death_signal;      /* sent to it when we die (PR_SET_PDEATHSIG); 0: none */
+	int exec_status; /* > 0: nobody waits for its exec; one that fails says so on its fd 2 and exits with
+			    this */
 };
 
 /* All fds -1, all else zero. Whoever sets cgroup_fd closes it. */
@@ -29,7 +31,8 @@ void child_spec_init(struct child_spec *s);
 
 /*
  * Starts it. 0, or -errno with a sentence in e: fork failed, or exec did (then
- * the child is reaped already). Waits for the exec, which is immediate, unless
+ * the child is reaped already). Waits for the exec, which is immediate where a CPU
+ * is idle, unless exec_status is set (for whoever starts many) or
  * exec_fd is given: then *exec_fd is a non-blocking pipe that gives EOF at exec or
  * an int errno, for callers whose child may first wait for lock_fd.
  * The caller closes *exec_fd.

@@ -22,9 +22,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXIT_USAGE 2
+#define LOCK_WAIT_MS 2000
+#define LOCK_LOOK_MS 10
 
 static const char usage[] =
     "usage: orchd [--daemon] [--repo DIR]      supervise the runs of this repository\n"
@@ -74,6 +77,34 @@ parse_args(int argc, char **argv, struct options *o)
 }
 
 /*
+ * What a killed orchd was about to start has its open files until the exec: until then the lock, too, so that
+ * by its mark we can find whatever it leaves us. pid gets the number of who took the lock.
+ */
+static bool
+is_being_left(int fd, char *pid, size_t size)
+{
+	ssize_t n = pread(fd, pid, size - 1, 0);
+	uint64_t ticks;
+
+	pid[n > 0 ? n : 0] = '\0';
+	pid[strspn(pid, "0123456789")] = '\0';
+	return pid[0] != '\0' && proc_start_time((pid_t)atoi(pid), &ticks) < 0;
+}
+
+static bool
+lock_file(int fd, char *pid, size_t size)
+{
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		struct timespec ts = {.tv_nsec = LOCK_LOOK_MS * 1000000};
+
+		if (!is_being_left(fd, pid, size) || i >= LOCK_WAIT_MS / LOCK_LOOK_MS)
+			return false;
+		nanosleep(&ts, NULL);
+	}
+	return true;
+}
+
+/*
  * The lock is held by the open file for as long as this process lives, whoever reads the pid in it. Returns
  * the fd.
  */
@@ -85,10 +116,7 @@ take_lock(const struct repo *repo, struct err *e)
 
 	if (fd < 0) {
 		rc = err_sys(e, -errno, "cannot open %s", path);
-	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (pread(fd, pid, sizeof(pid) - 1, 0) < 0)
-			pid[0] = '\0';
-		pid[strspn(pid, "0123456789")] = '\0';
+	} else if (!lock_file(fd, pid, sizeof(pid))) {
 		rc =
 		    err_set(e, -EEXIST, "another orchd (pid %s) already serves %s; use orchctl to talk to it",
 			pid[0] == '\0' ? "unknown" : pid, repo->git_dir);

@@ -77,10 +77,11 @@ static int
 open_log(struct daemon *d, struct task *t)
 {
 	char *dir = log_dir(d, t->run), *path = taskid_log(dir, t->id);
-	int fd;
+	uint64_t max = d->conf.log_max_mb << 20;
+	int fd = logfile_open_path(path, max, &t->log_start, NULL);
 
-	fd_mkdirs(dir, 0700);
-	fd = logfile_open_path(path, d->conf.log_max_mb << 20, &t->log_start, NULL);
+	if (fd == -ENOENT && fd_mkdirs(dir, 0700) == 0)
+		fd = logfile_open_path(path, max, &t->log_start, NULL);
 	free(dir);
 	free(path);
 	return fd;
@@ -121,6 +122,9 @@ role_start(struct daemon *d, const struct role_spec *s, pid_t *pid, int *fd, str
 	spec.fd_link = sv[1];
 	spec.oom_score = d->oom_score[0] != '\0' ? d->oom_score : NULL;
 	spec.fd_listen = s->listen_fd;
+	/* A whole team is started in one turn, and where others are at work too the exec of each may take
+	 * long. */
+	spec.exec_status = UNIT_EXIT_CONFIG;
 	rc = child_spawn(&spec, pid, NULL, e);
 	free_env(env);
 out:

@@ -249,6 +249,34 @@ failure_is_told(void **state)
 	fd_close(&exec_fd);
 }
 
+/* Where nobody waits for it, it is said on the child's stderr, and by its status. */
+static void
+failure_is_told_by_the_child(void **state)
+{
+	static const char told[] = "cannot start /nowhere/program: No such file or directory\n";
+	const char *absent[] = {"/nowhere/program", NULL};
+	struct err e = {""};
+	struct child_spec s;
+	char text[256] = "";
+	int out[2], status;
+	pid_t pid = 0;
+
+	(void)state;
+	assert_int_equal(fd_pipe(out, false), 0);
+	child_spec_init(&s);
+	s.argv = absent;
+	s.fd_err = out[1];
+	s.exec_status = 78;
+	assert_int_equal(child_spawn(&s, &pid, NULL, &e), 0);
+	fd_close(&out[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 78);
+	assert_int_equal(fd_read(out[0], text, sizeof(text) - 1), strlen(told));
+	assert_string_equal(text, told);
+	fd_close(&out[0]);
+}
+
 /* A parent in between starts a child with a death signal and is killed: the child's pipe must close. */
 static void
 dies_with_its_parent(void **state)
@@ -336,6 +364,7 @@ main(void)
 	    CHILD_TEST(child_leads_its_group),
 	    CHILD_TEST(folder_is_set),
 	    CHILD_TEST(failure_is_told),
+	    CHILD_TEST(failure_is_told_by_the_child),
 	    CHILD_TEST(dies_with_its_parent),
 	    CHILD_TEST(status_reads_well),
 	    CHILD_TEST(programs_are_found),
