@@ -20,12 +20,18 @@
 
 static const int loop_signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
 
+static unsigned
+bucket(pid_t pid)
+{
+	return (unsigned)pid % LOOP_BUCKETS;
+}
+
 static struct child_watch *
 find_watch(struct loop *l, pid_t pid)
 {
 	struct child_watch *w;
 
-	TAILQ_FOREACH (w, &l->children, entry)
+	TAILQ_FOREACH (w, &l->children[bucket(pid)], entry)
 		if (w->pid == pid)
 			return w;
 	return NULL;
@@ -55,7 +61,7 @@ loop_reap(struct loop *l)
 		if (waitpid(pid, &status, 0) != pid)
 			continue;
 		if (w != NULL) {
-			TAILQ_REMOVE(&l->children, w, entry);
+			TAILQ_REMOVE(&l->children[bucket(pid)], w, entry);
 			w->fn(w->arg, pid, status);
 			free(w);
 		} else if (l->on_stranger != NULL) {
@@ -112,11 +118,18 @@ new_base(void)
 	return base;
 }
 
+static void
+no_watches(struct loop *l)
+{
+	for (unsigned i = 0; i < LOOP_BUCKETS; i++)
+		TAILQ_INIT(&l->children[i]);
+}
+
 int
 loop_init(struct loop *l)
 {
 	memset(l, 0, sizeof(*l));
-	TAILQ_INIT(&l->children);
+	no_watches(l);
 	signal(SIGPIPE, SIG_IGN);
 	l->base = new_base();
 	if (l->base == NULL)
@@ -140,10 +153,11 @@ loop_clear(struct loop *l)
 {
 	struct child_watch *w;
 
-	while ((w = TAILQ_FIRST(&l->children)) != NULL) {
-		TAILQ_REMOVE(&l->children, w, entry);
-		free(w);
-	}
+	for (unsigned i = 0; i < LOOP_BUCKETS; i++)
+		while ((w = TAILQ_FIRST(&l->children[i])) != NULL) {
+			TAILQ_REMOVE(&l->children[i], w, entry);
+			free(w);
+		}
 	for (size_t i = 0; i < sizeof(l->sigs) / sizeof(l->sigs[0]); i++)
 		if (l->sigs[i] != NULL)
 			event_free(l->sigs[i]);
@@ -156,7 +170,7 @@ loop_clear(struct loop *l)
 	if (l->base != NULL)
 		event_base_free(l->base);
 	memset(l, 0, sizeof(*l));
-	TAILQ_INIT(&l->children);
+	no_watches(l);
 }
 
 int
@@ -316,7 +330,7 @@ loop_watch_child(struct loop *l, pid_t pid, child_exit_fn *fn, void *arg)
 	w->pid = pid;
 	w->fn = fn;
 	w->arg = arg;
-	TAILQ_INSERT_TAIL(&l->children, w, entry);
+	TAILQ_INSERT_TAIL(&l->children[bucket(pid)], w, entry);
 }
 
 void
@@ -326,6 +340,12 @@ loop_unwatch_child(struct loop *l, pid_t pid)
 
 	if (w == NULL)
 		return;
-	TAILQ_REMOVE(&l->children, w, entry);
+	TAILQ_REMOVE(&l->children[bucket(pid)], w, entry);
 	free(w);
+}
+
+bool
+loop_watches_child(struct loop *l, pid_t pid)
+{
+	return find_watch(l, pid) != NULL;
 }

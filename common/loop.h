@@ -22,6 +22,8 @@ struct ptree_plan;
 /* status is what waitpid(2) gives. The child has been reaped; its group may be gone. */
 typedef void child_exit_fn(void *arg, pid_t pid, int status);
 
+#define LOOP_BUCKETS 64
+
 struct child_watch {
 	pid_t pid;
 	child_exit_fn *fn;
@@ -35,7 +37,7 @@ struct loop {
 	struct event *tick; /* looks for dead children, whatever SIGCHLD said, and at the clock */
 	int64_t tick_ms;
 	bool watches; /* see loop_watch_absence */
-	TAILQ_HEAD(, child_watch) children;
+	TAILQ_HEAD(, child_watch) children[LOOP_BUCKETS]; /* by pid */
 
 	bool stop;       /* someone asked this process to end: waits return -ECANCELED */
 	int stop_signal; /* the signal that asked, or 0 */
@@ -97,6 +99,8 @@ void loop_set_idle(struct loop *l, int64_t ms, void (*fn)(void *arg), void *arg)
 /* Calls fn once when pid, a child of ours, has died. One watch per pid. */
 void loop_watch_child(struct loop *l, pid_t pid, child_exit_fn *fn, void *arg);
 void loop_unwatch_child(struct loop *l, pid_t pid);
+/* Is anybody still to be told of pid's death? */
+bool loop_watches_child(struct loop *l, pid_t pid);
 /* Reaps what has died now; called on SIGCHLD, and by whoever has a hint (EOF on a child's socket). */
 void loop_reap(struct loop *l);
 

@@ -16,6 +16,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#define CHILDREN_BYTES (16 << 20)
+
 struct stat_fields {
 	char state;
 	pid_t ppid;
@@ -132,19 +134,21 @@ children_of_threads(pid_t pid, struct pid_list *list)
 	if (dir == NULL)
 		return -ESRCH;
 	while ((d = readdir(dir)) != NULL) {
-		FILE *f;
-		int child;
+		char *pids = NULL, *at, *end;
+		size_t size;
+		long child;
+		int rc;
 
 		if (!isdigit((unsigned char)d->d_name[0]))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/children", (int)pid, d->d_name);
-		f = fopen(path, "re");
-		if (f == NULL)
+		rc = fd_read_file(path, CHILDREN_BYTES, &pids, &size);
+		read_one |= rc != -ENOENT; /* it may vanish while it is read */
+		if (rc < 0)
 			continue;
-		read_one = true;
-		while (fscanf(f, "%d", &child) == 1)
-			add_pid(list, child);
-		fclose(f);
+		for (at = pids; (child = strtol(at, &end, 10)) > 0; at = end)
+			add_pid(list, (pid_t)child);
+		free(pids);
 	}
 	closedir(dir);
 	return read_one ? 0 : -ENOENT;

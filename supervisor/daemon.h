@@ -156,7 +156,7 @@ int64_t stall_next(const struct daemon *d); /* clock_now_ms time, -1 */
 void stall_silent(struct daemon *d, struct task *t, int64_t silent_ms);
 
 /* drain.c: what dead roles left behind. */
-void drain_start(struct daemon *d);
+void drain_start(struct daemon *d); /* with the next turn, for all that died by then */
 /* Kills what is left and feeds EMPTY to draining units when nothing is; true while something is left. */
 bool drain_step(struct daemon *d);
 /*

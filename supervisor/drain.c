@@ -40,9 +40,9 @@ is_gateway(const struct daemon *d, pid_t pid)
 static bool
 keep_child(void *arg, pid_t pid)
 {
-	const struct daemon *d = arg;
+	struct daemon *d = arg;
 
-	if (pid == d->front_pid || task_of_pid(d, pid) != NULL || is_gateway(d, pid))
+	if (pid == d->front_pid || loop_watches_child(&d->loop, pid)) /* roles and the gateway are watched */
 		return true;
 	return d->is_init && !proc_has_env(pid, "ORCH_INSTANCE", d->repo.instance);
 }
@@ -105,7 +105,6 @@ void
 drain_start(struct daemon *d)
 {
 	d->draining = true;
-	drain_step(d);
 }
 
 /* Nothing is started while they are hunted; one that is stuck in the kernel must not stop us for good. */
