@@ -2,6 +2,7 @@
  * bench_rivals: orchd beside s6, runit and supervisord, each with 100 and 1,000 processes of one and the same
  * program (orch-test-fakerole), which marks in shared memory when it began. Under orchd it also says HELLO:
  * they are units like any. A rival that is not installed is left out, and said so (script/bootstrap --bench).
+ * Arguments: those to be measured, by name.
  */
 #include "common/alloc.h"
 #include "common/child.h"
@@ -492,8 +493,18 @@ many(const struct rival *r)
 	clear_away();
 }
 
+/* All of them without any name. */
+static bool
+is_asked_for(const char *name, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], name) == 0)
+			return true;
+	return argc < 2;
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	struct err e = {""};
 
@@ -502,6 +513,8 @@ main(void)
 	for (size_t i = 0; i < RIVALS; i++) {
 		char *path = NULL;
 
+		if (!is_asked_for(rivals[i].name, argc, argv))
+			continue;
 		if (rivals[i].program != NULL && child_find_program(rivals[i].program, &path, &e) < 0) {
 			bench_note("%s is not installed", rivals[i].name);
 			continue;
