@@ -6,6 +6,8 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#define KEPT_MAX 256L /* idle connections */
+
 struct http_multi {
 	CURLM *multi;
 	struct event_base *base;
@@ -99,6 +101,8 @@ http_multi_new(struct event_base *base, http_multi_done_fn *fn)
 	curl_multi_setopt(m->multi, CURLMOPT_SOCKETDATA, m);
 	curl_multi_setopt(m->multi, CURLMOPT_TIMERFUNCTION, set_timer);
 	curl_multi_setopt(m->multi, CURLMOPT_TIMERDATA, m);
+	/* Else as many as four times the transfers of the moment: after the last of a burst, next to none. */
+	curl_multi_setopt(m->multi, CURLMOPT_MAXCONNECTS, KEPT_MAX);
 	return m;
 }
 

@@ -12,6 +12,8 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -109,6 +111,7 @@ on_accepted(evutil_socket_t fd, short what, void *arg)
 	struct conns *c = arg;
 	struct conn *one;
 	struct stat st;
+	int on = 1;
 
 	(void)fd;
 	(void)what;
@@ -116,6 +119,7 @@ on_accepted(evutil_socket_t fd, short what, void *arg)
 		if (one->fd >= 0)
 			continue;
 		one->fd = bufferevent_getfd(one->bev);
+		setsockopt(one->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		if (fstat(one->fd, &st) == 0)
 			one->ino = st.st_ino;
 	}

@@ -15,8 +15,6 @@
 #include <errno.h>
 #include <event2/bufferevent.h>
 #include <event2/keyvalq_struct.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,9 +108,7 @@ attach(struct exchange *ex)
 	bufferevent_data_cb on_read, on_write;
 	bufferevent_event_cb on_event;
 	void *arg;
-	int one = 1;
 
-	setsockopt(bufferevent_getfd(bev), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	bufferevent_getcb(bev, &on_read, &on_write, &on_event, &arg);
 	bufferevent_setcb(bev, NULL, on_write, on_event, arg);
 	bufferevent_setwatermark(bev, EV_READ, 0, AHEAD_MAX);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AHEAD 256 /* bytes */
 #define ROOM_FIRST 256u
 
 void
@@ -84,13 +85,17 @@ end_value(struct members *m)
 	m->state = MEMBERS_NAME;
 }
 
-/* The inside of a string, up to its closing quote. Returns the bytes used. */
+/*
+ * The inside of a string, up to its closing quote. Returns the bytes used. It looks a little ahead only: a
+ * long text without a quote, but with an escape in each line, would be searched to its end for every line.
+ */
 static size_t
 feed_string(struct members *m, const char *data, size_t size)
 {
 	const char *quote, *escape;
 	size_t n;
 
+	size = size < AHEAD ? size : AHEAD;
 	if (m->escaped) {
 		m->escaped = false;
 		n = 1;

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define UPLOAD_AT_ONCE (60 << 10) /* curl's own buffer takes it */
+
 struct upstreams {
 	struct http_multi *multi;
 	struct event_base *base;
@@ -222,7 +224,8 @@ set_options(struct upstream *u, const struct upstream_request *r)
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
 	    r->first_byte_ms < UPSTREAM_CONNECT_MS ? (long)r->first_byte_ms : (long)UPSTREAM_CONNECT_MS);
 	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 65536L);
-	curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 262144L);
+	if (r->size > UPLOAD_AT_ONCE) /* it is a memory block of its own for each request */
+		curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 262144L);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, u->headers);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header_line);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, u);

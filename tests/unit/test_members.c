@@ -78,6 +78,26 @@ test_is_not_fooled(void **state)
 	check("", "", false);
 }
 
+/* Escapes and ends at every place around where it stops looking ahead. */
+static void
+test_long_texts(void **state)
+{
+	char text[1200], expected[64];
+
+	(void)state;
+	for (int pad = 240; pad < 530; pad++) {
+		int n = snprintf(text, sizeof(text), "{\"x\":\"");
+
+		memset(text + n, 'x', (size_t)pad);
+		n += pad;
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+		    "\\\\\\\",\\\"model\\\":7\\n%0300d\\\\\",\"model\":", 0);
+		snprintf(expected, sizeof(expected), "model@%d=1|", n);
+		snprintf(text + n, sizeof(text) - (size_t)n, "1}");
+		check(text, expected, true);
+	}
+}
+
 static void
 test_passes_over_what_is_too_long(void **state)
 {
@@ -108,6 +128,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_finds_top_level),
 	    cmocka_unit_test(test_is_not_fooled),
+	    cmocka_unit_test(test_long_texts),
 	    cmocka_unit_test(test_passes_over_what_is_too_long),
 	};
 
