@@ -23,8 +23,10 @@
 #include <unistd.h>
 
 #define SKIP 77
-#define ROUNDS 3
+#define ROUNDS 10
+#define SHORT_ROUNDS 50 /* where a fit of the machine's would be most of a longer one */
 #define STREAMS 50
+#define EVENTS 40 /* of each in a round */
 #define HELD_MS 1500
 
 enum way { DIRECT, NGINX, GATEWAY, WAYS };
@@ -169,27 +171,26 @@ show(const struct bench *b, const char *what, struct samples *s, const char *aim
 		samples_clear(&s[way]);
 }
 
-#define EACH(b, way)                                                                                         \
-	for (int way = 0, round_ = 0; round_ < ROUNDS; way = (way + 1) % WAYS, round_ += way == 0)           \
+#define EACH(b, way, rounds)                                                                                 \
+	for (int way = 0, round_ = 0; round_ < (rounds); way = (way + 1) % WAYS, round_ += way == 0)         \
 		if ((b)->there[way])
 
 static void
-measure_requests(
-    struct bench *b, const char *what, unsigned at_once, unsigned count, size_t size, const char *aim)
+measure_requests(struct bench *b, const char *what, int rounds, unsigned at_once, unsigned count, size_t size)
 {
 	struct samples s[WAYS] = {{0}};
 
-	EACH(b, way)
+	EACH(b, way, rounds)
 	httpload_requests(&b->targets[way], at_once, count, size, &s[way]);
-	show(b, what, s, aim);
+	show(b, what, s, "");
 }
 
 static void
-measure_events(struct bench *b, const char *what, unsigned streams, unsigned n, unsigned gap_us)
+measure_events(struct bench *b, const char *what, int rounds, unsigned streams, unsigned n, unsigned gap_us)
 {
 	struct samples s[WAYS] = {{0}};
 
-	EACH(b, way)
+	EACH(b, way, rounds)
 	httpload_events(&b->targets[way], streams, n, gap_us, &s[way]);
 	show(b, what, s, "<= 1.3 x nginx");
 }
@@ -200,8 +201,8 @@ measure_flat(struct bench *b)
 	struct samples s[WAYS] = {{0}};
 	double floor = -1;
 
-	EACH(b, way)
-	samples_add(&s[way], httpload_flat(&b->targets[way], STREAMS, 400));
+	EACH(b, way, ROUNDS)
+	samples_add(&s[way], httpload_flat(&b->targets[way], STREAMS, 150));
 	for (int way = 0; way < WAYS; way++) {
 		char name[64];
 
@@ -245,13 +246,13 @@ measure_cpu(struct bench *b)
 	double us[WAYS] = {0}, floor = -1;
 	struct samples unused = {0};
 
-	EACH(b, way)
+	EACH(b, way, ROUNDS)
 	{
 		double before = cpu_ticks(b, way);
 
-		httpload_events(&b->targets[way], STREAMS, 100, 10000, &unused);
+		httpload_events(&b->targets[way], STREAMS, EVENTS, 10000, &unused);
 		us[way] += (cpu_ticks(b, way) - before) / (double)sysconf(_SC_CLK_TCK) * 1e6 /
-			   (STREAMS * 100.0) / ROUNDS;
+			   (STREAMS * (double)EVENTS) / ROUNDS;
 	}
 	for (int way = NGINX; way < WAYS; way++) {
 		char name[64];
@@ -305,11 +306,11 @@ main(void)
 	if (!b.there[NGINX])
 		bench_note("nginx is not installed: script/bootstrap --bench");
 	measure_memory(&b, true);
-	measure_requests(&b, "request, 2 KB, us", 1, 1000, 2048, "");
-	measure_requests(&b, "request, 2 KB, 50 at once, us", STREAMS, 2000, 2048, "");
-	measure_requests(&b, "request, 1 MB, us", 1, 60, 1 << 20, "");
-	measure_events(&b, "event, 1 stream, us", 1, 500, 2000);
-	measure_events(&b, "event, 50 streams x 100/s, us", STREAMS, 100, 10000);
+	measure_requests(&b, "request, 2 KB, us", SHORT_ROUNDS, 1, 60, 2048);
+	measure_requests(&b, "request, 2 KB, 50 at once, us", ROUNDS, STREAMS, 600, 2048);
+	measure_requests(&b, "request, 1 MB, us", ROUNDS, 1, 20, 1 << 20);
+	measure_events(&b, "event, 1 stream, us", SHORT_ROUNDS, 1, 50, 2000);
+	measure_events(&b, "event, 50 streams x 100/s, us", ROUNDS, STREAMS, EVENTS, 10000);
 	measure_cpu(&b);
 	measure_flat(&b);
 	measure_memory(&b, false);
