@@ -78,6 +78,8 @@ static const struct {
     {{"logs", "-n", "many", NULL}, "--lines many: give a whole number from 1"},
     {{"logs", "-n", "0", NULL}, "give a whole number from 1"},
     {{"stop", "now", NULL}, "unexpected argument \"now\""},
+    {{"address", "build", NULL}, "\"build\" is no pull request: give its number"},
+    {{"address", "7", "--verify", "make", NULL}, "unknown option --verify for orchctl address"},
     {{"cancel", NULL}, "orchctl cancel needs RUN|TASK"},
     {{"diff", NULL}, "orchctl diff needs TASK"},
     {{"status", "--watch", "--json", NULL}, "orchctl events -f --json"},
