@@ -157,7 +157,7 @@ take(struct check *c, const char *ref, struct err *e)
 	int rc = read_file(c, ref, &text, &size, e);
 
 	if (rc == 0)
-		rc = saved_parse(&s, c->issue, text, size, e);
+		rc = saved_parse(&s, c->conf.branch_prefix, c->issue, text, size, e);
 	if (rc == 0)
 		rc = check_commits(c, &s, e);
 	if (rc == 0)

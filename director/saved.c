@@ -39,9 +39,10 @@ is_commit(const char *s)
 /* A branch of the run's, or work saved of one of its tasks: what a ref of another name would replace is not
  * ours. */
 static bool
-is_ours(const char *name, const char *run, const char *issue)
+is_ours(const char *name, const char *prefix, const char *run, const char *issue)
 {
-	char *branch = xasprintf("refs/heads/cco/%s-", issue), *work = xasprintf("refs/orch/wip/%s-em", run);
+	char *branch = xasprintf("refs/heads/%s%s-", prefix, issue),
+	     *work = xasprintf("refs/orch/wip/%s-em", run);
 	bool ours = strncmp(name, branch, strlen(branch)) == 0 || strncmp(name, work, strlen(work)) == 0;
 
 	for (const unsigned char *p = (const unsigned char *)name; *p != '\0'; p++)
@@ -52,7 +53,7 @@ is_ours(const char *name, const char *run, const char *issue)
 }
 
 static int
-check_refs(const json_t *refs, const char *run, const char *issue, struct err *e)
+check_refs(const json_t *refs, const char *prefix, const char *run, const char *issue, struct err *e)
 {
 	const char *name;
 	json_t *oid;
@@ -60,14 +61,15 @@ check_refs(const json_t *refs, const char *run, const char *issue, struct err *e
 	if (!json_is_object(refs) || json_object_size(refs) > SAVED_REFS_MAX)
 		return err_set(e, -EINVAL, "it has no refs, or more than %d", SAVED_REFS_MAX);
 	json_object_foreach ((json_t *)refs, name, oid)
-		if (!is_ours(name, run, issue) || !is_commit(json_string_value(oid)))
+		if (!is_ours(name, prefix, run, issue) || !is_commit(json_string_value(oid)))
 			return err_set(
 			    e, -EINVAL, "it speaks of a ref that is not of this run, or of no commit");
 	return 0;
 }
 
 int
-saved_parse(struct saved *s, const char *issue, const char *text, size_t size, struct err *e)
+saved_parse(
+    struct saved *s, const char *prefix, const char *issue, const char *text, size_t size, struct err *e)
 {
 	const char *end = size > SAVED_MAX ? NULL : memchr(text, '\n', size), *run;
 	size_t n = strlen(issue);
@@ -87,7 +89,7 @@ saved_parse(struct saved *s, const char *issue, const char *text, size_t size, s
 		 (run[n] != '\0' && run[n] != '-') || strlen(run) >= sizeof(s->run))
 		rc = err_set(e, -EINVAL, "it is not of a run of issue %s", issue);
 	if (rc == 0)
-		rc = check_refs(json_object_get(head, "refs"), run, issue, e);
+		rc = check_refs(json_object_get(head, "refs"), prefix, run, issue, e);
 	if (rc == 0) {
 		strcpy(s->run, run);
 		s->refs = json_incref(json_object_get(head, "refs"));

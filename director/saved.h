@@ -27,8 +27,10 @@ struct saved {
 	const char *rows; /* within the text that was read */
 	char run[96];
 };
-/* Somebody else's text: -EINVAL with a sentence for what is not a state of issue's run, or over a bound. */
-int saved_parse(struct saved *s, const char *issue, const char *text, size_t size, struct err *e);
+/* Somebody else's text: -EINVAL with a sentence for what is not a state of issue's run, or over a bound.
+ * prefix: of its branches. */
+int saved_parse(
+    struct saved *s, const char *prefix, const char *issue, const char *text, size_t size, struct err *e);
 void saved_clear(struct saved *s);
 
 /* Commits that rows speak of, each on a line of its own, as git cat-file --batch-check asks for them. Caller

@@ -270,8 +270,6 @@ read_run(struct run **out, const json_t *j, struct err *e)
 		rc = bad(e, "id", "is not that of an issue's run");
 	if (rc == 0 && (r->title == NULL || r->body == NULL || r->base == NULL))
 		rc = bad(e, "run", "is not whole");
-	if (rc == 0 && r->branch != NULL && strncmp(r->branch, "cco/", 4) != 0)
-		rc = bad(e, "branch", "is not one of ours");
 	r->approve = r->approve != 0;
 	r->state = s;
 	if (rc < 0) {
@@ -301,8 +299,6 @@ check_place(const struct run *r, struct task *t, struct err *e)
 		return bad(e, "parent_id", "does not fit the task");
 	if (t->title == NULL || t->goal == NULL || (t->level > 0 && t->key == NULL))
 		return bad(e, "task", "is not whole");
-	if (t->branch != NULL && strncmp(t->branch, "cco/", 4) != 0)
-		return bad(e, "branch", "is not one of ours");
 	return t->level == 2 && t->plan != NULL ? bad(e, "plan", "is a worker's") : 0;
 }
 
@@ -389,4 +385,21 @@ portable_check(const struct run *r, struct err *e)
 	return r == NULL || r->director == NULL
 		   ? err_set(e, -EINVAL, "the saved state has no run, or a run without tasks")
 		   : 0;
+}
+
+int
+portable_check_branches(const struct run *r, const char *prefix, struct err *e)
+{
+	char *ours = xasprintf("%s%s-", prefix, r->issue);
+	size_t n = strlen(ours);
+	bool all = r->branch == NULL || strncmp(r->branch, ours, n) == 0;
+	const struct task *t;
+
+	TAILQ_FOREACH (t, &r->tasks, entry)
+		all = all && (t->branch == NULL || strncmp(t->branch, ours, n) == 0);
+	free(ours);
+	return all ? 0
+		   : err_set(e, -EINVAL,
+			 "the saved state has a branch that does not begin with %s and the issue's number",
+			 prefix);
 }

@@ -26,5 +26,7 @@ char *portable_task(const struct task *t);
 int portable_read(struct run **r, const char *line, struct err *e);
 /* Is it whole? After the last line. */
 int portable_check(const struct run *r, struct err *e);
+/* Are all its branches ones that this checkout's runs of the issue have? prefix: its branch_prefix. */
+int portable_check_branches(const struct run *r, const char *prefix, struct err *e);
 
 #endif

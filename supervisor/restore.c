@@ -56,6 +56,8 @@ restore_take(struct client *c, const struct msg_run_submit *m, struct run **out,
 	xreplace(&r->options, m->options_json);
 	xreplace(&r->checkout, m->checkout);
 	rc = run_thaw(r, e);
+	if (rc == 0)
+		rc = portable_check_branches(r, r->conf.branch_prefix, e);
 	if (rc < 0)
 		return rc;
 	settle_in(r, clock_wall_ms());

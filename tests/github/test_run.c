@@ -82,6 +82,15 @@ on_pull(void *arg, const struct github_pull *p, struct err *why)
 }
 
 static int
+on_count(void *arg, const struct github_pull *p, struct err *why)
+{
+	(void)p;
+	(void)why;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static int
 on_status_comment(void *arg, const struct github_comment *c, struct err *why)
 {
 	char **text = arg;
@@ -159,6 +168,66 @@ works_on_an_issue(void **state)
 	e2e_assert_shows(e, number, "a/one.txt", "one");
 }
 
+static void
+make_branch(const char *name)
+{
+	char *ref = xasprintf("refs/heads/%s", name), *path = github_path(gh, "/git/refs"), oid[65];
+
+	if (github_branch_get(gh, "main", oid, &err) < 0 ||
+	    github_send(gh, "make a branch", "POST", path, json_pack("{s:s, s:s}", "ref", ref, "sha", oid),
+		NULL, &err) < 0)
+		fail_msg("%s", err.msg);
+	free(ref);
+	free(path);
+}
+
+/* Every request of prs=all is valid by GitHub's description, and each part's pull request is there. */
+static void
+opens_one_for_each_part(void **state)
+{
+	static const char *const parts[] = {"-em1-w1", "-em1", ""};
+	struct e2e *e = *state;
+	unsigned before = standins_count(&s, gh, "POST", "/pulls");
+	char *branch, *bare, *base;
+	json_t *run;
+
+	make_issue(gh, "Build a calculator", "It divides.");
+	branch = xasprintf("cco/%s-build-a-calculator", number);
+	bare = standins_remote(&s, e->repo, gh, branch);
+	for (size_t i = 0; i < 2; i++) {
+		char *name = xasprintf("%s%s", branch, parts[i]);
+
+		make_branch(name);
+		free(name);
+	}
+	e2e_plan(e, "director", "", "a");
+	e2e_plan(e, "em-a", "", "one");
+	e2e_work(e, "a.one", "");
+	e2e_remember(e);
+	e2e_ctl_ok(e, "run", number, "--prs", "all", "--detach", NULL);
+	e2e_follow(e);
+	e2e_await(e, number, "state", "complete");
+	run = e2e_status(e, number);
+	assert_delivered(run);
+	base = xstrdup(json_string_value(json_object_get(run, "base_branch")));
+	for (size_t i = 3; i-- > 0;) {
+		char *head = xasprintf("%s%s", branch, parts[i]), *tip;
+		unsigned n = 0;
+
+		assert_int_equal(github_pulls_each(gh, head, base, "all", on_count, &n, &err), 0);
+		assert_int_equal(n, 1);
+		tip = testrepo_git(e->repo, bare, "rev-parse", "--verify", head, NULL);
+		free(tip);
+		free(base);
+		base = head;
+	}
+	assert_int_equal(standins_count(&s, gh, "POST", "/pulls"), before + 3);
+	free(base);
+	free(branch);
+	free(bare);
+	json_decref(run);
+}
+
 static int
 find_refusal(void *arg, const struct github_comment *c, struct err *why)
 {
@@ -213,6 +282,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(works_on_an_issue, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(opens_one_for_each_part, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(refuses_an_empty_issue_on_the_issue, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(asks_in_ci_who_wrote_it, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(says_what_is_wrong, set_up, tear_down),

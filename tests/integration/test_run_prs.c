@@ -4,8 +4,7 @@
  */
 #include "common/alloc.h"
 #include "common/json.h"
-#include "tests/helper/lib/e2e.h"
-#include "tests/helper/lib/fakegithub.h"
+#include "tests/helper/lib/githubrun.h"
 #include "tests/helper/lib/test.h"
 
 #include <signal.h>
@@ -14,45 +13,23 @@
 
 #define WORK "cco/25-build-it"
 
-static struct fakegithub hub;
-
 static int
 set_up(void **state)
 {
-	int rc = e2e_setup(state);
-	struct e2e *e = *state;
-	char *folder;
+	int rc = githubrun_setup(state);
 
-	if (rc != 0)
-		return rc;
-	fakegithub_start(&hub, &e->repo->loop);
-	json_object_set_new(hub.permissions, "ada", json_string("write"));
-	fakegithub_issue(&hub, "25", "ada", "Build it", "All of it.");
-	folder = testrepo_path(e->repo, "github");
-	fakegithub_serve_git(&hub, folder, e->repo->top);
-	free(folder);
-	e2e_plan(e, "director", "", "a");
-	e2e_plan(e, "em-a", "", "one");
-	e2e_work(e, "a.one", "");
-	return 0;
+	if (rc == 0) {
+		githubrun_serve_git(*state);
+		e2e_work(*state, "a.one", "");
+	}
+	return rc;
 }
 
 static int
 tear_down(void **state)
 {
-	int rc = e2e_teardown(state);
-
 	unsetenv("ORCH_PRS");
-	fakegithub_stop(&hub);
-	return rc;
-}
-
-static void
-begin(struct e2e *e)
-{
-	e2e_remember(e);
-	e2e_ctl_ok(e, "run", "25", "--detach", NULL);
-	e2e_follow(e);
+	return githubrun_teardown(state);
 }
 
 static void
@@ -145,7 +122,7 @@ test_every_part_has_its_own(void **state)
 	e2e_work(e, "a.two", "");
 	e2e_work(e, "b.one", "");
 	e2e_work(e, "b.two", "");
-	begin(e);
+	githubrun_begin(e, NULL);
 	e2e_await(e, "25", "state", "complete");
 	assert_int_equal(json_array_size(hub.pulls), 7);
 	for (size_t i = 0; i < 4; i++) {
@@ -175,12 +152,12 @@ test_one_that_fails_sinks_nothing(void **state)
 				   .times = 1,
 				   .status = 403,
 				   .message = "Resource not accessible by integration"});
-	begin(e);
+	githubrun_begin(e, NULL);
 	e2e_await(e, "25", "state", "complete");
 	assert_null(find_pull(WORK "-em1-w1", WORK "-em1"));
 	assert_pull(WORK "-em1", WORK, "closed", true);
 	assert_pull(WORK, "main", "open", false);
-	assert_says(fakegithub_ours(&hub, "25", 0), "> **GitHub:** not all that prs=all asks for is there");
+	githubrun_assert_says("> **GitHub:** not all that prs=all asks for is there");
 	assert_int_equal(e2e_count(e, "25", "github", NULL), 1);
 }
 
@@ -194,7 +171,7 @@ test_a_killed_director_adopts_them(void **state)
 	setenv("ORCH_PRS", "all", 1);
 	e2e_plan(e, "em-a", "", "one two:one");
 	e2e_work(e, "a.two", "wait_file @/go\n");
-	begin(e);
+	githubrun_begin(e, NULL);
 	e2e_await(e, "25", "pull", NULL);
 	director = e2e_pid(e, "25");
 	kill(director, SIGKILL);
@@ -213,7 +190,7 @@ static void
 work_while_main_moves(struct e2e *e, const char *path, const char *text, char **moved)
 {
 	e2e_work(e, "a.one", "touch @/at-one\nwait_file @/go\n");
-	begin(e);
+	githubrun_begin(e, NULL);
 	e2e_await_file(e, "at-one");
 	*moved = push_there(e, "main", path, text);
 	e2e_touch(e, "go");
@@ -261,7 +238,7 @@ assert_told(struct e2e *e, const char *words)
 	assert_string_equal(json_str(run, "head"), tip);
 	assert_says(json_str(run, "reason"), words);
 	assert_says(json_str(p, "body"), words);
-	assert_says(fakegithub_ours(&hub, "25", 0), words);
+	githubrun_assert_says(words);
 	assert_string_equal(json_str(p, "state"), "open");
 	json_decref(run);
 	json_decref(p);
@@ -327,14 +304,14 @@ test_a_branch_that_became_foreign_is_not_forced(void **state)
 	char *theirs, *tip;
 
 	e2e_work(e, "a.one", "touch @/at-one\nwait_file @/go\n");
-	begin(e);
+	githubrun_begin(e, NULL);
 	e2e_await_file(e, "at-one");
 	theirs = push_there(e, WORK, "theirs.txt", "theirs\n");
 	e2e_touch(e, "go");
 	e2e_await(e, "25", "state", "complete");
 	tip = hub_tip(WORK);
 	assert_string_equal(tip, theirs);
-	assert_says(fakegithub_ours(&hub, "25", 0), "remove it there, and resume");
+	githubrun_assert_says("remove it there, and resume");
 	free(theirs);
 	free(tip);
 }

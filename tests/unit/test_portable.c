@@ -68,6 +68,8 @@ test_the_same_run_again(void **state)
 	for (size_t i = 0; i < 4; i++)
 		accepted(lines[i]);
 	assert_int_equal(portable_check(r, &e), 0);
+	assert_int_equal(portable_check_branches(r, "cco/", &e), 0);
+	assert_int_equal(portable_check_branches(r, "bots/", &e), -EINVAL);
 	assert_int_equal(run_state(r), RUN_RUNNING);
 	assert_string_equal(r->branch, "cco/25-build-it");
 	t = run_find_task(r, "25/em1/w1");
@@ -137,13 +139,15 @@ test_tasks_that_are_none(void **state)
 	refused(WORKER("25/em1/w1", "25", ""), "\"parent_id\" does not fit");
 	refused(WORKER("26/em1/w1", "26/em1", ""), "is no task of its run");
 	refused(WORKER("25/em1/w1/x", "25/em1", ""), "is no task of its run");
-	refused(WORKER("25/em1/w1", "25/em1", ",\"branch\":\"main\""), "\"branch\" is not one of ours");
 	refused(WORKER("25/em1/w1", "25/em1", ",\"plan\":\"{}\""), "plan");
 	refused(WORKER("25/em1/w1", "25/em1", ",\"owns\":\"{}\""), "\"owns\" is no list");
 	refused(WORKER("25/em1/w1", "25/em1", ",\"verify\":\"rm -rf /\""), "\"verify\" is no list");
 	refused(
 	    "{\"task\":{\"state\":\"running\",\"saved\":\"refs/heads/main\"}}", "no place for saved work");
 	accepted(WORKER("25/em1/w1", "25/em1", ""));
+	assert_int_equal(portable_check_branches(r, "cco/", &e), 0);
+	accepted(WORKER("25/em1/w2", "25/em1", ",\"branch\":\"main\""));
+	assert_int_equal(portable_check_branches(r, "cco/", &e), -EINVAL);
 }
 
 static void

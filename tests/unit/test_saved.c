@@ -16,7 +16,7 @@ refused(const char *issue, const char *text, const char *why)
 	struct saved s;
 	struct err e = {""};
 
-	if (saved_parse(&s, issue, text, strlen(text), &e) != -EINVAL || strstr(e.msg, why) == NULL)
+	if (saved_parse(&s, "cco/", issue, text, strlen(text), &e) != -EINVAL || strstr(e.msg, why) == NULL)
 		fail_msg("%s: \"%s\" does not say \"%s\"", text, e.msg, why);
 }
 
@@ -32,7 +32,7 @@ test_there_and_back(void **state)
 
 	(void)state;
 	assert_string_equal(name, "refs/orch/state/25");
-	if (saved_parse(&s, "25", text, strlen(text), &e) < 0)
+	if (saved_parse(&s, "cco/", "25", text, strlen(text), &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_string_equal(s.run, "25-2");
 	assert_true(json_equal(s.refs, refs));
@@ -71,7 +71,7 @@ test_what_is_none(void **state)
 		free(text);
 	}
 	text = xstrdup("{\"orch_state\":1,\"run\":\"25\",\"refs\":{}}\n{\"run\":{\"base\":\"--all\"}}\n");
-	assert_int_equal(saved_parse(&s, "25", text, strlen(text), &e), 0);
+	assert_int_equal(saved_parse(&s, "cco/", "25", text, strlen(text), &e), 0);
 	assert_int_equal(saved_commits(&s, &list, &e), -EINVAL);
 	assert_null(list);
 	saved_clear(&s);
