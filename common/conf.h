@@ -157,6 +157,8 @@
 	    "what the names of the work branches begin with")                                                \
 	OPTION(u64, review_rounds, "--review-rounds", "ORCH_REVIEW_ROUNDS", "review_rounds", 3, 0, 100,      \
 	    "how often a run does what people say of its pull request")                                      \
+	OPTION(str, trigger_label, "--trigger-label", "ORCH_TRIGGER_LABEL", "trigger_label", "orchestrator", 0, 0, \
+	    "the label on an issue that starts a run (run --event)")                                         \
 	OPTION(str, github_api_url, "--github-api-url", "GITHUB_API_URL", "", NULL, 0, 0,                    \
 	    "base of GitHub's API (default: that of github.com)")                                            \
 	OPTION(str, github_server_url, "--github-server-url", "GITHUB_SERVER_URL", "", NULL, 0, 0,           \

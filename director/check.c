@@ -74,6 +74,7 @@ read_question(struct check *c, struct err *e)
 		c->top = xstrdup(json_str(question, "top"));
 		c->issue = xstrdup(json_str(question, "issue"));
 		c->token = xstrdup(json_str(question, "token"));
+		c->actor = xstrdup(json_str(question, "actor"));
 		c->fetch = json_is_true(json_object_get(question, "fetch"));
 		c->look_for_saved = json_is_true(json_object_get(question, "look_for_saved"));
 		c->check_author = json_is_true(json_object_get(question, "check_author"));
@@ -176,6 +177,8 @@ check_all(struct check *c, struct err *e)
 	if (rc < 0)
 		return rc;
 	git_init(&c->git, &c->loop, c->git_dir);
+	if (c->actor != NULL)
+		return check_actor(c, e);
 	rc = check_repository(c, e);
 	if (rc == 0)
 		rc = check_checkout(c, e);
@@ -198,6 +201,17 @@ check_all(struct check *c, struct err *e)
 	if (rc == 0)
 		c->options = conf_freeze(&c->conf);
 	return rc;
+}
+
+static void
+answer_permission(const struct check *c)
+{
+	json_t *j = json_pack("{s:s}", "permission", c->permission);
+	char *text = json_text(j);
+
+	puts(text);
+	free(text);
+	json_decref(j);
 }
 
 static void
@@ -228,7 +242,9 @@ check_main(void)
 	conf_init(&c.conf);
 	c.notes = json_array();
 	rc = check_all(&c, &e);
-	if (rc == 0)
+	if (rc == 0 && c.actor != NULL)
+		answer_permission(&c);
+	else if (rc == 0)
 		answer(&c);
 	else
 		fprintf(stderr, "%s\n", e.msg[0] != '\0' ? e.msg : strerror(-rc));
@@ -241,6 +257,7 @@ check_main(void)
 	free(c.text);
 	free(c.head_branch);
 	free(c.restore);
+	free(c.actor);
 	free(c.top);
 	free(c.git_dir);
 	free(c.state);

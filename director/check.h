@@ -21,20 +21,22 @@ struct check {
 	char *top, *git_dir, *state, *worktrees;
 	/* Of a run for an issue; NULL: none. token is wiped at the end. */
 	char *issue, *token;
-	bool fetch;        /* title and text are wanted from GitHub */
-	bool check_author; /* the issue's author must have write permission */
-	uint64_t pull;     /* the pull request whose reviews are to be looked at; 0: none */
-	bool trust;        /* everybody's */
+	char *actor;         /* a login: nothing is asked but what it may do; NULL */
+	bool fetch;          /* title and text are wanted from GitHub */
+	bool check_author;   /* the issue's author must have write permission */
+	uint64_t pull;       /* the pull request whose reviews are to be looked at; 0: none */
+	bool trust;          /* everybody's */
 	bool look_for_saved; /* nothing ran here yet: another machine may have begun */
 	/* results */
 	char base[GIT_OID_HEX];
-	char *base_branch;  /* "" for a detached HEAD */
-	json_t *notes;      /* sentences */
-	char *options;      /* frozen: as they were asked for, and with the gate's own files protected */
-	char *title, *text; /* of the issue, where they were fetched */
-	char *head_branch;  /* of the pull request */
-	size_t remarks;     /* on it, that nobody has answered */
-	char *restore;      /* file with the rows of a run that another machine saved; NULL */
+	char *base_branch;   /* "" for a detached HEAD */
+	json_t *notes;       /* sentences */
+	char *options;       /* frozen: as they were asked for, and with the gate's own files protected */
+	char *title, *text;  /* of the issue, where they were fetched */
+	char *head_branch;   /* of the pull request */
+	size_t remarks;      /* on it, that nobody has answered */
+	char permission[16]; /* of actor */
+	char *restore;       /* file with the rows of a run that another machine saved; NULL */
 };
 
 /* The program: question on stdin, answer on stdout. 0 or 2. */
@@ -54,7 +56,10 @@ int check_github(struct check *c, struct err *e);
 /* The pull request and what people say of it, in check_pull.c. */
 struct github;
 int check_pull(struct check *c, struct github *gh, struct err *e);
-/* What another machine saved of the issue's run: its refs, and restore. Whatever is wrong with it is a note. */
+/* What actor may do with the repository: permission. */
+int check_actor(struct check *c, struct err *e);
+/* What another machine saved of the issue's run: its refs, and restore. Whatever is wrong with it is a note.
+ */
 void check_saved(struct check *c);
 /* Adds a sentence to the notes. */
 void check_note(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -82,15 +82,24 @@ on_comment(void *arg, const struct github_comment *comment, struct err *e)
 	return 0;
 }
 
+/* What login may do with the repository; "none" for who is unknown there. */
+static int
+permission_of(struct github *gh, const char *login, char level[16], struct err *e)
+{
+	int rc = *login == '\0' ? -ENOENT : github_permission(gh, login, level, e);
+
+	if (rc == -ENOENT)
+		strcpy(level, "none");
+	return rc == -ENOENT ? 0 : rc;
+}
+
 static int
 check_author(struct github *gh, const struct github_issue *i, struct err *e)
 {
 	char level[16];
-	int rc = i->author.login[0] == '\0' ? -ENOENT : github_permission(gh, i->author.login, level, e);
+	int rc = permission_of(gh, i->author.login, level, e);
 
-	if (rc == -ENOENT)
-		strcpy(level, "none");
-	else if (rc < 0)
+	if (rc < 0)
 		return rc;
 	if (strcmp(level, "admin") == 0 || strcmp(level, "write") == 0)
 		return 0;
@@ -172,10 +181,43 @@ check_repository_there(struct check *c, struct github *gh, struct err *e)
 	return rc;
 }
 
+static int
+open_github(struct check *c, struct github **gh, struct err *e)
+{
+	const struct github_options o = {
+	    .patience_ms = PATIENCE_MS,
+	    .base = c->conf.github_api_url,
+	    .owner = c->conf.repo_owner,
+	    .repo = c->conf.repo_name,
+	    .token = c->token,
+	    .ca_file = c->conf.github_ca,
+	    .write_gap_ms = (int64_t)c->conf.github_write_gap_ms,
+	    .second_ms = (int64_t)c->conf.github_second_ms,
+	};
+
+	return github_open(gh, &c->loop, &o, e);
+}
+
+int
+check_actor(struct check *c, struct err *e)
+{
+	struct github *gh;
+	int rc;
+
+	proc_hide_memory();
+	rc = c->token == NULL ? err_set(e, -EINVAL, "there is no token for GitHub") : find_repository(c, e);
+	if (rc == 0)
+		rc = open_github(c, &gh, e);
+	if (rc < 0)
+		return rc;
+	rc = permission_of(gh, c->actor, c->permission, e);
+	github_close(gh);
+	return rc;
+}
+
 int
 check_github(struct check *c, struct err *e)
 {
-	struct github_options o = {.patience_ms = PATIENCE_MS};
 	struct github *gh;
 	struct err why = {""};
 	int rc;
@@ -192,14 +234,7 @@ check_github(struct check *c, struct err *e)
 		return err_set(e, rc, "%s", why.msg);
 	if (!c->fetch && !c->check_author && c->pull == 0)
 		return 0;
-	o.base = c->conf.github_api_url;
-	o.owner = c->conf.repo_owner;
-	o.repo = c->conf.repo_name;
-	o.token = c->token;
-	o.ca_file = c->conf.github_ca;
-	o.write_gap_ms = (int64_t)c->conf.github_write_gap_ms;
-	o.second_ms = (int64_t)c->conf.github_second_ms;
-	rc = github_open(&gh, &c->loop, &o, e);
+	rc = open_github(c, &gh, e);
 	if (rc < 0)
 		return rc;
 	rc = check_repository_there(c, gh, e);

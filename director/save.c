@@ -2,6 +2,7 @@
 #include "director/save.h"
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "director/publish.h"
@@ -15,6 +16,8 @@
 #include <string.h>
 
 #define PUSH_TIMEOUT_MS 240000
+#define PUSH_TRIES 3
+#define PUSH_PAUSE_MS 2000
 #define WHO "orch"
 
 static int
@@ -140,8 +143,12 @@ push_state(struct role *r, const char *ref, const char *commit, const json_t *re
 	int rc = open_push(r, &p, e);
 	enum push_outcome o = rc < 0 ? PUSH_BROKEN : push_ref_tip(&p, ref, there, e);
 
-	if (o == PUSH_DONE)
+	for (unsigned i = 0; o == PUSH_DONE || o == PUSH_NETWORK; i++) {
 		o = push_ref(&p, ref, commit, there, e);
+		if (o != PUSH_NETWORK || i + 1 == PUSH_TRIES)
+			break;
+		loop_wait(&r->loop, &(bool){false}, clock_now_ms() + PUSH_PAUSE_MS);
+	}
 	if (o == PUSH_DONE && head != NULL && strcmp(head, r->assign->base) != 0)
 		o = push_branch(&p, r->assign->branch, head, NULL, e);
 	push_close(&p);

@@ -10,6 +10,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/proc.h"
+#include "supervisor/front.h"
 #include "supervisor/handover.h"
 #include "supervisor/logfile.h"
 #include "supervisor/roster.h"
@@ -166,7 +167,10 @@ on_signal(struct loop *l, int sig, void *arg)
 	log_info("signal %d (%s)", sig, strsignal(sig));
 	if (d->front_pid > 0)
 		kill(d->front_pid, sig);
-	daemon_stop(d, d->stopping ? STOP_KILL : STOP_ORDERLY, false);
+	if (front_is_job(d) && !d->saving && !d->stopping)
+		save_begin(d); /* a job that is cancelled has some seconds; nothing of it stays but what was pushed */
+	else
+		daemon_stop(d, d->stopping ? STOP_KILL : STOP_ORDERLY, false);
 }
 
 /*

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -29,7 +30,8 @@ on_exit_of_front(void *arg, pid_t pid, int status)
 	(void)pid;
 	d->front_pid = 0;
 	d->front_status = exit_status(status);
-	daemon_stop(d, STOP_ORDERLY, false);
+	if (!d->saving)
+		daemon_stop(d, STOP_ORDERLY, false);
 }
 
 static int
@@ -129,6 +131,14 @@ front_go(int *link)
 	if (*link >= 0)
 		(void)!send(*link, "+", 1, MSG_NOSIGNAL);
 	fd_close(link);
+}
+
+bool
+front_is_job(const struct daemon *d)
+{
+	const char *on = getenv("GITHUB_ACTIONS");
+
+	return d->front_pid > 0 && on != NULL && strcmp(on, "true") == 0;
 }
 
 void

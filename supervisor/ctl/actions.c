@@ -208,7 +208,7 @@ listen_again(struct actions *a)
 }
 
 void
-actions_end_stopped(struct actions *a)
+actions_end_stopped(struct actions *a, bool asked)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -217,11 +217,14 @@ actions_end_stopped(struct actions *a)
 	if (!a->on)
 		return;
 	listen_again(a);
-	actions_note(stdout, "notice", "the run is not done", "this job's time was over; the next one goes on");
+	actions_note(stdout, asked ? "warning" : "notice",
+	    asked ? "a question waits for an answer" : "the run is not done",
+	    asked ? "answer with a comment, /orch answer TEXT: it is on the issue"
+		  : "this job's time was over; the next one goes on");
 	f = open_memstream(&text, &size);
 	if (f == NULL)
 		fatal("open_memstream: %s", strerror(errno));
-	actions_output(f, "result", "stopped", a->token);
+	actions_output(f, "result", asked ? "needs-human" : "stopped", a->token);
 	fclose(f);
 	append("GITHUB_OUTPUT", text, size);
 	free(text);

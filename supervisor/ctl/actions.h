@@ -31,8 +31,9 @@ struct actions {
 };
 void actions_begin(struct actions *a, const char *keys);
 void actions_end(struct actions *a, struct ctl *c, const char *run);
-/* In place of end, for a run that goes on in another job: the result is "stopped". orchd has gone. */
-void actions_end_stopped(struct actions *a);
+/* In place of end, for a run that goes on in another job: the result is "stopped", or, when it waits for a
+ * person's answer, "needs-human". orchd has gone. */
+void actions_end_stopped(struct actions *a, bool asked);
 
 /* The pieces, for actions_end and its tests. */
 

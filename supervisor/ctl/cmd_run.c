@@ -158,7 +158,7 @@ prepare(struct submission *s, struct ctl *c, struct err *e)
 	q.token = c->token;
 	q.fetch = s->issue.text == NULL;
 	q.look_for_saved = !s->plan_only && !ever_ran(c);
-	q.check_author = is_ci() && !c->args.trust && c->token != NULL;
+	q.check_author = is_ci() && !c->args.trust && c->then != THEN_CANCEL && c->token != NULL;
 	rc = preflight_run(&s->check, c, &q, e);
 	return rc == 0 ? take_check(s, c, e) : rc;
 }
@@ -212,6 +212,8 @@ submit(struct submission *s, struct ctl *c)
 	if (rc < 0)
 		return ctl_fail(rc, &e);
 	s->restored = restore(s, c);
+	if (!s->restored && c->then != THEN_ANYTHING)
+		return CTL_FAILED;
 	m.run_submit.restored = s->restored;
 	m.run_submit.issue = s->issue.number;
 	m.run_submit.title = s->issue.title;
@@ -229,6 +231,18 @@ submit(struct submission *s, struct ctl *c)
 		return rc;
 	ctl_say("orchd did not say which run it accepted");
 	return CTL_UNREACHABLE;
+}
+
+/* What is to be done with a run that another machine saved, beside going on. */
+static int
+settle(const struct submission *s, struct ctl *c)
+{
+	struct msg answer = {.id = MSG_ANSWER, .answer = {.run = s->run, .text = c->answer}};
+	struct msg cancel = {.id = MSG_CANCEL, .cancel = {.target = s->run}};
+
+	if (c->then == THEN_ANSWER)
+		return ctl_ask(c, &answer, NULL, NULL);
+	return c->then == THEN_CANCEL ? ctl_ask(c, &cancel, NULL, NULL) : CTL_OK;
 }
 
 static void
@@ -256,8 +270,9 @@ stop_at(const struct ctl *c)
 
 	if (ms == 0)
 		ms = (int64_t)(c->conf.max_job_minutes > 0 ? c->conf.max_job_minutes
-			       : actions_on()		    ? ACTIONS_JOB_MINUTES
-							    : 0) * 60000;
+			       : actions_on()              ? ACTIONS_JOB_MINUTES
+							   : 0) *
+		     60000;
 	return !ctl_is_front() || ms == 0 ? 0 : clock_now_ms() + ms;
 }
 
@@ -265,12 +280,14 @@ int
 cmd_run_main(struct ctl *c)
 {
 	struct submission s = {.run = ""};
-	bool stopped = false;
+	bool stopped = false, asked = false;
 	struct live_opts o = {.run = s.run,
 	    .owner = true,
 	    .print_end = true,
 	    .stop_at_ms = stop_at(c),
-	    .stopped = &stopped};
+	    .stop_when_asked = ctl_is_front() && actions_on(),
+	    .stopped = &stopped,
+	    .asked = &asked};
 	struct actions actions;
 	struct err e = {""};
 	int rc;
@@ -286,6 +303,12 @@ cmd_run_main(struct ctl *c)
 		submission_clear(&s);
 		return rc == -ECANCELED ? CTL_INTERRUPTED : CTL_USAGE;
 	}
+	if (c->then != THEN_ANYTHING && s.check.restore == NULL) {
+		ctl_say("no run of issue %s is here, and none that another machine saved: nothing to do",
+		    s.issue.number);
+		submission_clear(&s);
+		return CTL_OK;
+	}
 	actions_begin(&actions, c->keys);
 	rc = ctl_connect(c);
 	if (rc == CTL_OK)
@@ -293,13 +316,18 @@ cmd_run_main(struct ctl *c)
 	if (rc == CTL_OK) {
 		configs_wipe_environment(); /* orchd has what was in it */
 		announce(&s);
+		rc = settle(&s, c);
+	}
+	if (rc == CTL_OK) {
 		if (c->args.detach)
 			printf("%s\n", s.run);
 		else
 			rc = live_show(c, &o, NULL);
 	}
+	if (c->then == THEN_CANCEL && rc == CTL_FAILED)
+		rc = CTL_OK; /* it did not end well, and that was asked for */
 	if (stopped)
-		actions_end_stopped(&actions);
+		actions_end_stopped(&actions, asked);
 	else
 		actions_end(&actions, c, s.run);
 	submission_clear(&s);

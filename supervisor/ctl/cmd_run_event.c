@@ -9,6 +9,8 @@
 #include "common/text.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/event.h"
+#include "supervisor/ctl/preflight.h"
+#include "supervisor/ctl/token.h"
 #include "proto/view.h"
 
 #include <errno.h>
@@ -18,7 +20,7 @@
 #include <string.h>
 
 static int
-read_event(struct event *ev, struct err *e)
+read_event(struct event *ev, const struct ctl *c, struct err *e)
 {
 	const char *name = getenv("GITHUB_EVENT_NAME"), *path = getenv("GITHUB_EVENT_PATH");
 	char *json;
@@ -33,7 +35,7 @@ read_event(struct event *ev, struct err *e)
 		return err_set(e, rc, "the event in %s is over %u MiB", path, EVENT_PAYLOAD_MAX >> 20);
 	if (rc < 0)
 		return err_sys(e, rc, "cannot read the event in %s", path);
-	rc = event_read(ev, name, EVENT_TRIGGER, json, size, e);
+	rc = event_read(ev, name, c->conf.trigger_label, json, size, e);
 	free(json);
 	return rc;
 }
@@ -85,7 +87,50 @@ static const struct {
     {EVENT_CMD_RESUME, cmd_resume, true},
     {EVENT_CMD_STOP, cmd_stop, true},
     {EVENT_CMD_STATUS, cmd_status, false},
+    {EVENT_CMD_ANSWER, cmd_answer, true},
 };
+
+/* In a workflow each job is another machine: a run that is not here may have been saved by the last one. */
+static const struct {
+	enum event_command command;
+	int then;
+} elsewhere[] = {
+    {EVENT_CMD_CANCEL, THEN_CANCEL},
+    {EVENT_CMD_RESUME, THEN_RESUME},
+    {EVENT_CMD_ANSWER, THEN_ANSWER},
+};
+
+static int start_run(struct ctl *c, const struct event *ev);
+
+static int
+do_elsewhere(struct ctl *c, const struct event *ev, enum event_command command)
+{
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+		if (elsewhere[i].command != command)
+			continue;
+		c->then = elsewhere[i].then;
+		c->answer = ev->text;
+		return start_run(c, ev);
+	}
+	ctl_say("%s, but no run of issue %" PRIu64 " is here: nothing to do", ev->why, ev->issue);
+	return CTL_OK;
+}
+
+/* A task is named as people do it, within the issue's run; an answer is a text beside the run. */
+static void
+name_target(struct ctl *c, const struct event *ev, enum event_command command, const char *run, char *target,
+    size_t size)
+{
+	bool text = ev->text != NULL && *ev->text != '\0' && command != EVENT_CMD_ANSWER;
+
+	if (text && strncmp(ev->text, run, strlen(run)) != 0)
+		snprintf(target, size, "%s/%.120s", run, ev->text);
+	else
+		snprintf(target, size, "%.120s", text ? ev->text : run);
+	c->args.words[0] = target;
+	c->args.words[1] = ev->text;
+	c->args.word_count = command == EVENT_CMD_STOP ? 0 : command == EVENT_CMD_ANSWER ? 2 : 1;
+}
 
 static int
 do_command(struct ctl *c, const struct event *ev, enum event_command command)
@@ -101,19 +146,13 @@ do_command(struct ctl *c, const struct event *ev, enum event_command command)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (commands[i].command != command)
 			continue;
-		if (run[0] == '\0' || (commands[i].unended && ended)) {
-			ctl_say("%s, but no run of issue %s %s here: nothing to do", ev->why, issue,
-			    run[0] == '\0' ? "is" : "goes on");
+		if (run[0] == '\0')
+			return do_elsewhere(c, ev, command);
+		if (commands[i].unended && ended) {
+			ctl_say("%s, but no run of issue %s goes on here: nothing to do", ev->why, issue);
 			return CTL_OK;
 		}
-		/* A task is named as people do it, within the issue's run. */
-		if (ev->text != NULL && *ev->text != '\0' && strncmp(ev->text, run, strlen(run)) != 0)
-			snprintf(target, sizeof(target), "%s/%.120s", run, ev->text);
-		else
-			snprintf(target, sizeof(target), "%.120s",
-			    ev->text != NULL && *ev->text != '\0' ? ev->text : run);
-		c->args.words[0] = target;
-		c->args.word_count = commands[i].run == cmd_stop ? 0 : 1;
+		name_target(c, ev, command, run, target, sizeof(target));
 		return commands[i].run(c);
 	}
 	ctl_say("this command is not for workflows: type it at orchctl");
@@ -155,19 +194,71 @@ start_run(struct ctl *c, const struct event *ev)
 	return cmd_run_main(c);
 }
 
-/* May who wrote it make us work? A label or a closed issue is proof of rights by itself, words are not. */
-static bool
-is_trusted(const struct ctl *c, const struct event *ev)
+/* What GitHub says that whoever did it may do; the event itself only says what its author is called. */
+static int
+ask_permission(struct ctl *c, const struct event *ev, bool *may)
 {
+	const char *login = ev->actor != NULL ? ev->actor : ev->author;
+	struct err e = {""};
+	char level[16], *who;
+
+	if (preflight_actor(c, login, level, &e) < 0) {
+		ctl_say("%s, but whether that was allowed is not known: %s", ev->why, e.msg);
+		return CTL_FAILED;
+	}
+	*may = strcmp(level, "admin") == 0 || strcmp(level, "write") == 0;
+	if (!*may) {
+		who = text_line(login, 100);
+		ctl_say("%s, but %s may not write to this repository (permission: %s): nothing is done "
+			"(--trust overrides)",
+		    ev->why, who, level);
+		free(who);
+	}
+	return CTL_OK;
+}
+
+/*
+ * May who did it make us work? GitHub is asked where there is a token; else it is what the event says of the
+ * author. CTL_OK with *may, or an exit code.
+ */
+static int
+judge_actor(struct ctl *c, const struct event *ev, bool *may)
+{
+	struct err e = {""};
 	char *who;
 
-	if (c->args.trust || ev->trusted || ev->author == NULL)
-		return true;
+	*may = c->args.trust;
+	if (*may)
+		return CTL_OK;
+	if (token_read(c, false, &e) < 0) {
+		ctl_say("%s", e.msg);
+		return CTL_USAGE;
+	}
+	if (c->token != NULL && (ev->actor != NULL || ev->author != NULL))
+		return ask_permission(c, ev, may);
+	*may = ev->trusted || ev->author == NULL;
+	if (*may)
+		return CTL_OK;
 	who = text_line(ev->author, 100);
 	ctl_say("%s, but %s is no collaborator of this repository: nothing is done (--trust overrides)",
 	    ev->why, who);
 	free(who);
-	return false;
+	return CTL_OK;
+}
+
+static int
+do_event(struct ctl *c, const struct event *ev)
+{
+	bool may = false;
+	int rc = judge_actor(c, ev, &may);
+
+	if (rc != CTL_OK || !may)
+		return rc;
+	if (ev->act == EVENT_RUN || (ev->act == EVENT_COMMAND && ev->command == EVENT_CMD_RUN))
+		return start_run(c, ev);
+	if (ev->act == EVENT_ADDRESS || ev->command == EVENT_CMD_ADDRESS)
+		return address(c, ev);
+	return do_command(c, ev, ev->command);
 }
 
 int
@@ -177,7 +268,7 @@ cmd_run_event(struct ctl *c)
 	struct err e = {""};
 	int rc = CTL_OK;
 
-	if (read_event(&ev, &e) < 0) {
+	if (read_event(&ev, c, &e) < 0) {
 		ctl_say("%s", e.msg);
 		return CTL_USAGE;
 	}
@@ -185,24 +276,19 @@ cmd_run_event(struct ctl *c)
 	case EVENT_NOTHING:
 		ctl_say("nothing to do: %s", ev.why);
 		break;
-	case EVENT_RUN:
-		rc = is_trusted(c, &ev) ? start_run(c, &ev) : CTL_OK;
-		break;
 	case EVENT_CANCEL:
 		rc = do_command(c, &ev, EVENT_CMD_CANCEL);
 		break;
 	case EVENT_LANDED:
-		rc = ctl_never_ran(c) ? CTL_OK : cmd_clean(c);
+		if (ctl_never_ran(c))
+			ctl_say("%s: nothing of its run is here, so there is nothing to clean up", ev.why);
+		else
+			rc = cmd_clean(c);
 		break;
+	case EVENT_RUN:
 	case EVENT_ADDRESS:
-		rc = is_trusted(c, &ev) ? address(c, &ev) : CTL_OK;
-		break;
 	case EVENT_COMMAND:
-		if (!is_trusted(c, &ev))
-			break;
-		rc = ev.command == EVENT_CMD_RUN       ? start_run(c, &ev)
-		     : ev.command == EVENT_CMD_ADDRESS ? address(c, &ev)
-						       : do_command(c, &ev, ev.command);
+		rc = do_event(c, &ev);
 		break;
 	}
 	event_clear(&ev);

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define EVENT_PAYLOAD_MAX (4u << 20)
-#define EVENT_TRIGGER "orchestrator" /* the label that starts a run, unless configured */
+#define EVENT_TRIGGER "orchestrator" /* the label that starts a run, where trigger_label does not say another */
 
 enum event_act {
 	EVENT_NOTHING, /* and why says why */

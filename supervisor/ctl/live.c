@@ -319,6 +319,14 @@ finish(struct live *v)
 	return exit_code(r);
 }
 
+static bool
+is_asking(const struct live *v)
+{
+	const struct view_run *r = shown_run(v);
+
+	return r != NULL && r->msg != NULL && r->info->asked && r->info->question != NULL;
+}
+
 /* The job that we are has no more time: the next one goes on. */
 static int
 stop_and_save(struct live *v)
@@ -328,20 +336,27 @@ stop_and_save(struct live *v)
 	int rc;
 
 	term_leave(&v->picture);
-	ctl_say("this job's time is over (max_job_minutes): stopping the run and pushing what it has");
+	if (is_asking(v))
+		ctl_say("run %s asks something, and the answer comes to another job: %s", v->run,
+		    shown_run(v)->info->question);
+	ctl_say("%s: stopping the run and pushing what it has",
+	    is_asking(v) ? "nothing can be done here" : "this job's time is over (max_job_minutes)");
 	rc = client_call(v->ctl->client, &m, NULL, NULL, SAVE_MS, &e);
 	if (rc < 0 && rc != -EPIPE)
 		return ctl_fail(rc, &e);
 	ctl_say("stopped: run %s is not done; the next job, or orchctl run, goes on with it", v->run);
 	if (v->o->stopped != NULL)
 		*v->o->stopped = true;
+	if (v->o->asked != NULL)
+		*v->o->asked = is_asking(v);
 	return CTL_FAILED;
 }
 
 static bool
 is_time(const struct live *v)
 {
-	return v->o->stop_at_ms != 0 && clock_now_ms() >= v->o->stop_at_ms;
+	return (v->o->stop_at_ms != 0 && clock_now_ms() >= v->o->stop_at_ms) ||
+	       (v->o->stop_when_asked && is_asking(v));
 }
 
 /* Until the next picture is due. News within REDRAW_LEAST_MS of the last one waits for it. */

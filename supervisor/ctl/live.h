@@ -9,11 +9,13 @@
 #include "proto/view.h"
 
 struct live_opts {
-	const char *run; /* NULL: the active run, else the last one */
-	bool owner;      /* orchctl run: a second Ctrl-C stops the work. status --watch just looks */
-	bool print_end;  /* the last words on stdout once it has ended */
-	int64_t stop_at_ms; /* clock_now_ms: the run is stopped then, and pushed with its state; 0: never */
-	bool *stopped;      /* becomes true when it was; may be NULL */
+	const char *run;      /* NULL: the active run, else the last one */
+	bool owner;           /* orchctl run: a second Ctrl-C stops the work. status --watch just looks */
+	bool print_end;       /* the last words on stdout once it has ended */
+	int64_t stop_at_ms;   /* clock_now_ms: the run is stopped then, and pushed with its state; 0: never */
+	bool stop_when_asked; /* also when it asks a person something: the answer comes to another job */
+	bool *stopped;        /* becomes true when it was; may be NULL */
+	bool *asked;          /* and true when it was for a question; may be NULL */
 };
 
 /*

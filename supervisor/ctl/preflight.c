@@ -38,6 +38,10 @@ question(const struct ctl *c, const struct preflight_question *q)
 		json_object_set_new(j, "look_for_saved", json_boolean(q->look_for_saved));
 		json_object_set_new(j, "check_author", json_boolean(q->check_author));
 	}
+	if (q->actor != NULL) {
+		json_object_set_new(j, "actor", json_string(q->actor));
+		json_object_set_new(j, "token", json_string(q->token));
+	}
 	if (q->pull != 0 && q->token != NULL) {
 		json_object_set_new(j, "pull", json_integer((json_int_t)q->pull));
 		json_object_set_new(j, "token", json_string(q->token));
@@ -116,24 +120,35 @@ refusal(const struct cmd_result *r, struct err *e)
 	return -EINVAL;
 }
 
-int
-preflight_run(struct preflight *p, struct ctl *c, const struct preflight_question *q, struct err *e)
+/* r is to be cleared after 0. */
+static int
+ask(struct ctl *c, const char *in, struct cmd_result *r, struct err *e)
 {
-	char *program = NULL, *in;
+	char *program = NULL;
 	const char *argv[] = {NULL, "--check", NULL};
 	struct cmd_spec s = {
 	    .argv = argv, .out_max = OUTPUT_MAX, .err_max = OUTPUT_MAX, .timeout_ms = CHECK_MS};
-	struct cmd_result r;
 	int rc = sibling_path("orch-director", &program, e);
 
-	memset(p, 0, sizeof(*p));
 	if (rc < 0)
 		return rc;
-	in = question(c, q);
 	argv[0] = program;
 	s.in = in;
 	s.in_size = strlen(in);
-	rc = cmd_run(&c->loop, &s, &r, e);
+	rc = cmd_run(&c->loop, &s, r, e);
+	free(program);
+	return rc;
+}
+
+int
+preflight_run(struct preflight *p, struct ctl *c, const struct preflight_question *q, struct err *e)
+{
+	char *in = question(c, q);
+	struct cmd_result r;
+	int rc;
+
+	memset(p, 0, sizeof(*p));
+	rc = ask(c, in, &r, e);
 	if (rc == 0) {
 		rc = cmd_ok(&r) ? read_answer(p, r.out, r.out_size, e) : refusal(&r, e);
 		cmd_result_clear(&r);
@@ -141,7 +156,31 @@ preflight_run(struct preflight *p, struct ctl *c, const struct preflight_questio
 	if (rc == 0 && p->options == NULL)
 		p->options = xstrdup(q->options_json);
 	configs_wipe_free(in);
-	free(program);
+	return rc;
+}
+
+int
+preflight_actor(struct ctl *c, const char *login, char level[16], struct err *e)
+{
+	char *options = conf_freeze(&c->conf);
+	const struct preflight_question q = {.options_json = options, .actor = login, .token = c->token};
+	char *in = question(c, &q);
+	struct cmd_result r;
+	int rc = ask(c, in, &r, e);
+
+	if (rc == 0) {
+		json_t *j = cmd_ok(&r) ? json_parse("orch-director --check", r.out, r.out_size, e) : NULL;
+		const char *said = json_str(j, "permission");
+
+		rc = !cmd_ok(&r)    ? refusal(&r, e)
+		     : said == NULL ? err_set(e, -EIO, "orch-director --check named no permission")
+				    : 0;
+		snprintf(level, 16, "%s", said == NULL ? "" : said);
+		json_decref(j);
+		cmd_result_clear(&r);
+	}
+	configs_wipe_free(in);
+	free(options);
 	return rc;
 }
 

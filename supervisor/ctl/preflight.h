@@ -23,6 +23,7 @@ struct preflight_question {
 	const char *options_json; /* frozen */
 	const char *issue;        /* its number; NULL: a text without an issue */
 	const char *token;        /* for GitHub; NULL: none */
+	const char *actor;        /* of preflight_actor() */
 	bool fetch;               /* title and text come from GitHub */
 	bool check_author;        /* who wrote the issue must have write permission */
 	uint64_t pull;            /* a pull request to look at, in place of an issue; 0 */
@@ -35,6 +36,11 @@ struct preflight_question {
  * it could not be run, -ECANCELED on a signal. Nothing in the repository changes.
  */
 int preflight_run(struct preflight *p, struct ctl *c, const struct preflight_question *q, struct err *e);
+/*
+ * Asks GitHub what login may do with the repository ("admin", "write", "read", "none"), by c's token. 0 or
+ * -errno with a sentence.
+ */
+int preflight_actor(struct ctl *c, const char *login, char level[16], struct err *e);
 void preflight_clear(struct preflight *p);
 
 #endif

@@ -12,6 +12,7 @@
 #include "tests/helper/lib/test.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,18 +77,23 @@ static void
 begin_anew(struct e2e *e)
 {
 	char *state = xasprintf("%s/.git/orch", e->repo->top);
+	char *records = xasprintf("%s/.git/worktrees", e->repo->top);
 	char *refs = testrepo_git(
 		 e->repo, NULL, "for-each-ref", "--format=%(refname)", "refs/orch", "refs/heads/cco", NULL),
 	     *save;
+	struct ctlrun r;
 
+	e2e_ctl(e, &r, "stop", NULL); /* who only looked has started one */
+	ctlrun_clear(&r);
 	assert_int_equal(fd_remove_tree(state), 0);
+	assert_int_equal(fd_remove_tree(records), 0);
 	assert_int_equal(fd_remove_tree(e->where.worktrees), 0);
-	testrepo_do(e->repo, NULL, "worktree", "prune", NULL);
-	for (char *r = strtok_r(refs, "\n", &save); r != NULL; r = strtok_r(NULL, "\n", &save))
-		testrepo_do(e->repo, NULL, "update-ref", "-d", r, NULL);
+	for (char *name = strtok_r(refs, "\n", &save); name != NULL; name = strtok_r(NULL, "\n", &save))
+		testrepo_do(e->repo, NULL, "update-ref", "-d", name, NULL);
 	testrepo_do(e->repo, NULL, "reflog", "expire", "--expire=now", "--all", NULL);
 	testrepo_do(e->repo, NULL, "gc", "-q", "--prune=now", NULL);
 	free(refs);
+	free(records);
 	free(state);
 }
 
@@ -149,12 +155,22 @@ test_goes_on_elsewhere(void **state)
 	assert_int_not_equal(testrepo_try(e->repo, bare, "rev-parse", "--verify", "-q", ref, NULL), 0);
 }
 
+/* orchd run with these arguments, to its end: its exit status. */
+static int
+job(struct e2e *e, struct ctlrun *r, const char *first, const char *second)
+{
+	const char *argv[] = {"run", first, second, NULL};
+
+	ctlrun_program(r, e->repo, ORCH_BIN_DIR "/orchd", e->repo->top, false, argv, NULL, NULL);
+	ctlrun_wait(r);
+	return r->status;
+}
+
 /* As in a workflow: the front stops itself, says so, and the step's result is "stopped". */
 static void
 test_stops_itself(void **state)
 {
 	struct e2e *e = *state;
-	const char *argv[] = {"run", number, "--trust", NULL};
 	char *out = xasprintf("%s/output", e->scripts), *text;
 	struct ctlrun r;
 
@@ -163,8 +179,7 @@ test_stops_itself(void **state)
 	setenv("GITHUB_ACTIONS", "true", 1);
 	setenv("GITHUB_OUTPUT", out, 1);
 	setenv("ORCH_JOB_MS", "4000", 1);
-	ctlrun_program(&r, e->repo, ORCH_BIN_DIR "/orchd", e->repo->top, false, argv, NULL, NULL);
-	ctlrun_wait(&r);
+	job(e, &r, number, "--trust");
 	unsetenv("GITHUB_OUTPUT");
 	unsetenv("ORCH_JOB_MS");
 	if (r.status != 1 || strstr(r.out, "this job's time is over") == NULL)
@@ -176,12 +191,122 @@ test_stops_itself(void **state)
 	testrepo_do(e->repo, bare, "rev-parse", ref, NULL);
 	begin_anew(e);
 	e2e_touch(e, "go");
-	ctlrun_program(&r, e->repo, ORCH_BIN_DIR "/orchd", e->repo->top, false, argv, NULL, NULL);
-	ctlrun_wait(&r);
-	if (r.status != 0 || strstr(r.out, "goes on from what another machine has saved") == NULL)
+	if (job(e, &r, number, "--trust") != 0 ||
+	    strstr(r.out, "goes on from what another machine has saved") == NULL)
 		fail_msg("%d: %s%s", r.status, r.out, r.err);
 	ctlrun_clear(&r);
 	free(out);
+}
+
+/* An event that octo made happen; a job is started for it. */
+static void
+event_job(struct e2e *e, struct ctlrun *r, const char *name, const char *action, const char *comment)
+{
+	char *path = xasprintf("%s/event.json", e->scripts);
+	json_t *j = json_pack("{s:s, s:{s:s}, s:{s:I, s:s, s:s}, s:{s:s, s:s, s:{s:s, s:s}}}", "action",
+	    action, "sender", "login", "octo", "issue", "number", (json_int_t)atoi(number), "title",
+	    "Build it", "body", "All of it.", "comment", "body", comment, "author_association", "NONE",
+	    "user", "login", "octo", "type", "User");
+
+	assert_int_equal(json_dump_file(j, path, 0), 0);
+	setenv("GITHUB_EVENT_NAME", name, 1);
+	setenv("GITHUB_EVENT_PATH", path, 1);
+	if (job(e, r, "--event", NULL) != 0)
+		fail_msg("%d: %s%s", r->status, r->out, r->err);
+	unsetenv("GITHUB_EVENT_NAME");
+	unsetenv("GITHUB_EVENT_PATH");
+	json_decref(j);
+	free(path);
+}
+
+/* A question ends the job; the comment that answers it starts the next one. */
+static void
+test_an_answer_starts_the_next_job(void **state)
+{
+	struct e2e *e = *state;
+	char *out = xasprintf("%s/output", e->scripts), *text;
+	struct ctlrun r;
+
+	e2e_script(e, "director",
+	    "plan <<END\n{\"summary\":\"s\",\"question\":\"In which "
+	    "language?\",\"areas\":[{\"id\":\"a\",\"title\":\"A\",\"goal\":\"Do "
+	    "a\",\"owns\":[\"a/\"],\"depends_on\":[]}]}\nEND\n");
+	e2e_plan(e, "em-a", "", "one");
+	e2e_work(e, "a.one", "");
+	setenv("GITHUB_ACTIONS", "true", 1);
+	setenv("GITHUB_OUTPUT", out, 1);
+	if (job(e, &r, number, "--trust") != 1 || strstr(r.out, "In which language?") == NULL)
+		fail_msg("%d: %s%s", r.status, r.out, r.err);
+	ctlrun_clear(&r);
+	unsetenv("GITHUB_OUTPUT");
+	text = file_text(e, "output");
+	assert_non_null(strstr(text, "\nneeds-human\n"));
+	free(text);
+	begin_anew(e);
+	e2e_plan(e, "director", "expect_prompt in plain C\n", "a");
+	event_job(e, &r, "issue_comment", "created", "/orch answer in plain C");
+	if (strstr(r.out, "goes on from what another machine has saved") == NULL)
+		fail_msg("%s%s", r.out, r.err);
+	ctlrun_clear(&r);
+	e2e_assert_state(e, number, "complete");
+	event_job(e, &r, "issue_comment", "created", "/orch answer in plain C");
+	ctlrun_clear(&r);
+	free(out);
+}
+
+static int
+find_end(void *arg, const struct github_comment *c, struct err *why)
+{
+	(void)why;
+	*(unsigned *)arg += strstr(c->body, "### orch: cancelled") != NULL;
+	return 0;
+}
+
+/* The issue is closed while nobody works on it: the next machine tidies up and says so. */
+static void
+test_closing_cancels_what_was_saved(void **state)
+{
+	struct e2e *e = *state;
+	unsigned said = 0;
+	struct ctlrun r;
+	struct err err;
+
+	run_to_the_middle(e);
+	begin_anew(e);
+	event_job(e, &r, "issues", "closed", "");
+	ctlrun_clear(&r);
+	e2e_assert_state(e, number, "cancelled");
+	assert_int_not_equal(testrepo_try(e->repo, bare, "rev-parse", "--verify", "-q", ref, NULL), 0);
+	assert_int_equal(github_comments_each(gh, strtoull(number, NULL, 10), find_end, &said, &err), 0);
+	assert_int_equal(said, 1);
+	begin_anew(e);
+	event_job(e, &r, "issues", "closed", "");
+	assert_non_null(strstr(r.err, "none that another machine saved: nothing to do"));
+	ctlrun_clear(&r);
+}
+
+/* A job that is cancelled has some seconds between the signals: enough to push what there is. */
+static void
+test_a_cancelled_job_is_saved(void **state)
+{
+	struct e2e *e = *state;
+	const char *argv[] = {"run", number, "--trust", NULL};
+	struct ctlrun r;
+
+	write_scripts(e);
+	setenv("GITHUB_ACTIONS", "true", 1);
+	ctlrun_program(&r, e->repo, ORCH_BIN_DIR "/orchd", e->repo->top, false, argv, NULL, NULL);
+	e2e_await_file(e, "at-two");
+	assert_int_equal(kill(r.pid, SIGINT), 0);
+	ctlrun_wait(&r);
+	ctlrun_clear(&r);
+	testrepo_do(e->repo, bare, "rev-parse", ref, NULL);
+	begin_anew(e);
+	e2e_touch(e, "go");
+	if (job(e, &r, number, "--trust") != 0)
+		fail_msg("%d: %s%s", r.status, r.out, r.err);
+	ctlrun_clear(&r);
+	e2e_assert_shows(e, number, "a/two-half.txt", "half");
 }
 
 /* A state that is no good costs a sentence, and the run begins anew. */
@@ -227,6 +352,9 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_goes_on_elsewhere, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_stops_itself, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_an_answer_starts_the_next_job, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_closing_cancels_what_was_saved, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_a_cancelled_job_is_saved, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_a_bad_state_is_passed_over, set_up, tear_down),
 	};
 	int rc = standins_above(&s, argv);

@@ -68,6 +68,9 @@ test_what_means_nothing(void **state)
 	expect(e, "issues", CLOSED, "no run of issue 25 is here");
 	expect(e, "issues", LABELED("NONE"), "eve is no collaborator");
 	expect(e, "issue_comment", COMMENT("/orch run", "CONTRIBUTOR"), "bob is no collaborator");
+	setenv("ORCH_TRIGGER_LABEL", "team", 1);
+	expect(e, "issues", LABELED("OWNER"), "that is what team is for");
+	unsetenv("ORCH_TRIGGER_LABEL");
 	set_event(e, "issues", "{\"action\":\"closed\"}");
 	assert_int_equal(e2e_ctl(e, &r, "run", "--event", NULL), 2);
 	assert_non_null(strstr(r.err, "GITHUB_EVENT_PATH"));

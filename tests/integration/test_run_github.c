@@ -118,6 +118,56 @@ test_a_stranger_in_ci(void **state)
 	assert_null(fakegithub_ours(&hub, "25", 0));
 }
 
+/* run --event for a comment of who; its exit status is 0, and it says words. */
+static void
+comment_event(struct e2e *e, const char *who, const char *text, const char *words)
+{
+	char *path = xasprintf("%s/event.json", e->scripts);
+	json_t *j =
+	    json_pack("{s:s, s:{s:s}, s:{s:i, s:s, s:s}, s:{s:s, s:s, s:{s:s, s:s}}}", "action", "created",
+		"sender", "login", who, "issue", "number", 25, "title", "Build it", "body", "All of it.",
+		"comment", "body", text, "author_association", "OWNER", "user", "login", who, "type", "User");
+	struct ctlrun r;
+
+	assert_int_equal(json_dump_file(j, path, 0), 0);
+	setenv("GITHUB_EVENT_NAME", "issue_comment", 1);
+	setenv("GITHUB_EVENT_PATH", path, 1);
+	if (e2e_ctl(e, &r, "run", "--event", "--detach", NULL) != 0 ||
+	    (strstr(r.err, words) == NULL && strstr(r.out, words) == NULL))
+		fail_msg("%d: %s%s (want %s)", r.status, r.out, r.err, words);
+	ctlrun_clear(&r);
+	unsetenv("GITHUB_EVENT_NAME");
+	unsetenv("GITHUB_EVENT_PATH");
+	json_decref(j);
+	free(path);
+}
+
+/* An event calls everybody what it likes: GitHub is asked. Then a comment answers what the run asks. */
+static void
+test_events_of_who_may_write(void **state)
+{
+	struct e2e *e = *state;
+
+	fakegithub_issue(&hub, "25", "ada", "Build it", "All of it.");
+	json_object_set_new(hub.permissions, "bob", json_string("read"));
+	e2e_script(e, "director.1",
+	    "plan <<END\n{\"summary\":\"s\",\"question\":\"In which "
+	    "language?\",\"areas\":[{\"id\":\"a\",\"title\":\"A\","
+	    "\"goal\":\"Do a\",\"owns\":[\"a/\"],\"depends_on\":[]}]}\nEND\n");
+	e2e_plan(e, "director.2", "expect_prompt in plain C\n", "a");
+	e2e_work(e, "a.one", "");
+	e2e_remember(e);
+	comment_event(e, "bob", "/orch run", "bob may not write to this repository (permission: read)");
+	comment_event(e, "eve", "/orch run", "eve may not write to this repository (permission: none)");
+	comment_event(e, "ada", "/orch run", "25");
+	e2e_follow(e);
+	e2e_await(e, "25", "question", NULL);
+	comment_event(e, "bob", "/orch answer in Rust", "bob may not write");
+	comment_event(e, "ada", "/orch answer in plain C", "answer");
+	e2e_await(e, "25", "state", "complete");
+	comment_event(e, "ada", "/orch answer again", "no run of issue 25 goes on here");
+}
+
 int
 main(void)
 {
@@ -128,6 +178,7 @@ main(void)
 	    RUN_TEST(test_a_failure_is_told),
 	    RUN_TEST(test_one_comment_whatever_happens),
 	    RUN_TEST(test_a_stranger_in_ci),
+	    RUN_TEST(test_events_of_who_may_write),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
