@@ -266,6 +266,8 @@ on_dispatch(struct event *ev, const struct source *s, struct err *e)
 			return err_set(e, -EINVAL, "the input %s is not an issue number", names[i]);
 		ev->issue = (uint64_t)n;
 		ev->act = EVENT_RUN;
+		keep(&ev->actor,
+		    NULL); /* who may start a workflow may write, a workflow with its own token too */
 		keep(&ev->why, "the workflow was started by hand");
 		return 0;
 	}

@@ -195,8 +195,10 @@ test_dispatch(void **state)
 	read_event("workflow_dispatch", "{\"inputs\":{\"issue-number\":\"25\"}," REPO "}");
 	assert_int_equal(ev.act, EVENT_RUN);
 	assert_int_equal(ev.issue, 25);
-	read_event("workflow_dispatch", "{\"inputs\":{\"issue\":\"#7\"}}");
+	read_event("workflow_dispatch", "{\"inputs\":{\"issue\":\"#7\"},\"sender\":{\"login\":\"github-"
+					"actions[bot]\",\"type\":\"Bot\"}}");
 	assert_int_equal(ev.issue, 7);
+	assert_null(ev.actor); /* nobody is asked about */
 	assert_nothing("workflow_dispatch", "{\"inputs\":{\"issue-number\":\"\"}}", "without the input");
 	assert_nothing("workflow_dispatch", "{\"inputs\":null}", "without the input");
 }
