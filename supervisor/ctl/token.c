@@ -80,6 +80,8 @@ token_read(struct ctl *c, bool ask_gh, struct err *e)
 {
 	int rc = 0;
 
+	configs_wipe_free(c->token); /* an event's sender was judged with it */
+	c->token = NULL;
 	if (c->args.token_file != NULL)
 		return from_file(c, e);
 	rc = from_env(c, "GITHUB_TOKEN", e);
