@@ -46,14 +46,15 @@ struct ptree_machine {
 	bool cgroup;       /* cgroup v2 with cgroup.kill, in a place that is ours to divide */
 	bool memory, pids; /* there, with these controllers for each tree */
 	enum ptree_pidns pidns;
-	char base[PTREE_PATH_MAX];                                /* folder of our cgroups; "": none */
+	char base[PTREE_PATH_MAX]; /* folder of our cgroups; "": none */
+	int held;                  /* orchd's hold on it for as long as it lives; <= 0: none */
 	char cgroup_why[PTREE_WHY_MAX], pidns_why[PTREE_WHY_MAX]; /* why not, in words; "" */
 };
 
 /*
  * Looks, by trying. keep: orchd's own look at its start: it makes the folder of cgroups named after instance
- * and keeps it, moves itself out of the way where controllers need that, and removes what an earlier orchd
- * left empty; without it nothing is changed. Blocks for some ms.
+ * and keeps it, moves itself out of the way where controllers need that, and removes what orchds
+ * of this user that are dead left empty; without it nothing is changed. Blocks for some ms.
  */
 void ptree_probe(struct ptree_machine *m, const char *instance, bool keep);
 /* Removes the folder that ptree_probe kept, when it is empty. */

@@ -17,12 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define SMALL_FILE 65536
+#define BASE_PREFIX "orch."
 #define OWN_LEAF "/orch.main" /* where orchd itself goes: a cgroup with controllers holds no processes */
 
 static const struct {
@@ -256,6 +258,46 @@ remove_empty(const char *base)
 		closedir(d);
 }
 
+/*
+ * Folders of orchds that were killed and never came back, their repositories being gone perhaps. One that
+ * lives holds a lock on its own; a team that outlives its orchd makes the folder again when it needs it.
+ */
+static void
+remove_forsaken(const char *own)
+{
+	DIR *d = opendir(own);
+	struct dirent *entry;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		const char *id = entry->d_name + strlen(BASE_PREFIX);
+		char path[PTREE_PATH_MAX + 300];
+		struct stat st;
+		int fd;
+
+		if (strncmp(entry->d_name, BASE_PREFIX, strlen(BASE_PREFIX)) != 0 ||
+		    strspn(id, "0123456789abcdef") != strlen(id) || strlen(id) < 8)
+			continue;
+		fd = openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
+		    flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			snprintf(path, sizeof(path), "%s/%s", own, entry->d_name);
+			remove_empty(path);
+			rmdir(path); /* refused where a process is left */
+		}
+		fd_close(&fd);
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
+static void
+hold(struct ptree_machine *m)
+{
+	m->held = open(m->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->held >= 0)
+		flock(m->held, LOCK_SH | LOCK_NB);
+}
+
 static void
 probe_cgroup(struct ptree_machine *m, const char *instance, bool keep)
 {
@@ -265,7 +307,7 @@ probe_cgroup(struct ptree_machine *m, const char *instance, bool keep)
 	if (!find_own(own, sizeof(own), m->cgroup_why) || !is_delegated(own, m->cgroup_why))
 		return;
 	if (keep)
-		n = snprintf(m->base, sizeof(m->base), "%s/orch.%s", own, instance);
+		n = snprintf(m->base, sizeof(m->base), "%s/" BASE_PREFIX "%s", own, instance);
 	else
 		n = snprintf(m->base, sizeof(m->base), "%s/orch.look-%d", own, (int)getpid());
 	if (n >= (int)sizeof(m->base) - 32 || (mkdir(m->base, 0755) < 0 && errno != EEXIST)) {
@@ -281,7 +323,9 @@ probe_cgroup(struct ptree_machine *m, const char *instance, bool keep)
 	m->memory = m->cgroup && offer(own, m->base, "memory", keep);
 	m->pids = m->cgroup && offer(own, m->base, "pids", keep);
 	if (keep && m->cgroup) {
+		hold(m);
 		remove_empty(m->base);
+		remove_forsaken(own);
 	} else {
 		rmdir(m->base);
 		m->base[0] = '\0';
@@ -362,6 +406,8 @@ ptree_probe_end(const struct ptree_machine *m)
 		return;
 	remove_empty(m->base);
 	rmdir(m->base);
+	if (m->held > 0)
+		close(m->held);
 }
 
 void

@@ -3,6 +3,8 @@
  * their parents, and workers killed above them, leave nothing behind (the teardown looks), and the run ends
  * as ever. A rung that is not to be had here is skipped, and says so.
  */
+#include "common/alloc.h"
+#include "common/fd.h"
 #include "common/ptree.h"
 #include "tests/helper/lib/e2e.h"
 #include "tests/helper/lib/test.h"
@@ -81,8 +83,7 @@ assert_event(struct e2e *e, const char *task, const char *kind, const char *word
 	json_t *ev;
 	size_t i;
 
-	json_array_foreach(e->events, i, ev)
-	{
+	json_array_foreach (e->events, i, ev) {
 		const char *text = json_string_value(json_object_get(ev, "text"));
 		const char *t = json_string_value(json_object_get(ev, "task"));
 		const char *k = json_string_value(json_object_get(ev, "kind"));
@@ -190,6 +191,48 @@ test_total_ceiling(void **state)
 	assert_int_equal(e2e_count(e, "m1/em1/w2", "ceiling", NULL), 0);
 }
 
+static int
+oom_score(const char *path)
+{
+	char *text = NULL;
+	int score;
+
+	assert_int_equal(fd_read_file(path, 64, &text, NULL), 0);
+	score = atoi(text);
+	free(text);
+	return score;
+}
+
+/* When memory is short the kernel takes an agent first and orchd last, as far as a user may say so. */
+static void
+test_order_of_oom(void **state)
+{
+	struct e2e *e = *state;
+	char *agents = xasprintf("%s/oom", e->scripts), path[64];
+	char *lines = xasprintf("run cat /proc/self/oom_score_adj > %s.new && mv %s.new %s\nwait_file @/go\n",
+	    agents, agents, agents);
+	int ours = oom_score("/proc/self/oom_score_adj"), orchds;
+
+	e2e_plan(e, "director", "", "a");
+	e2e_plan(e, "em-a", "", "one");
+	e2e_work(e, "a.one", lines);
+	e2e_begin(e, NULL);
+	e2e_await_file(e, "oom");
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)e2e_pid(e, NULL));
+	orchds = oom_score(path);
+	if (geteuid() != 0)
+		assert_int_equal(orchds, ours);
+	else if (orchds != ours) /* a container may keep even root from it */
+		assert_int_equal(orchds, ours - 500);
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)e2e_pid(e, "m1/em1/w1"));
+	assert_int_equal(oom_score(path), ours);
+	assert_int_equal(oom_score(agents), ours + 300 < 1000 ? ours + 300 : 1000);
+	e2e_touch(e, "go");
+	assert_int_equal(e2e_end(e), 0);
+	free(lines);
+	free(agents);
+}
+
 #define ON(rung, fn)                                                                                         \
 	{                                                                                                    \
 #fn " [" rung "]", fn, setup, e2e_teardown, (char *)rung                                     \
@@ -210,6 +253,7 @@ main(void)
 	    ON("walk", test_process_ceiling),
 	    ON("walk", test_gate_over_its_ceiling),
 	    ON("walk", test_total_ceiling),
+	    ON("walk", test_order_of_oom),
 	};
 
 	return cmocka_run_group_tests_name("test_run_trees", tests, NULL, NULL);

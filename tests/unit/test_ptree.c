@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -347,12 +348,44 @@ machine_travels_as_a_line(void **state)
 	}
 #define ON_ALL(fn) ON("walk", fn), ON("pidns", fn), ON("cgroup", fn)
 
+/* An orchd was killed with kill -9 and its repository deleted: nobody came back for its folder. */
+static void
+forsaken_folders_go(void **state)
+{
+	struct ptree_machine one, two;
+	char *forsaken, *child, *held;
+
+	(void)state;
+	ptree_probe(&one, "0123456789abcdef", true);
+	if (!one.cgroup) {
+		print_message("NOT TESTED: no cgroup here: %s\n", one.cgroup_why);
+		ptree_probe_end(&one);
+		skip();
+	}
+	forsaken =
+	    xasprintf("%.*s/orch.00000000deadbeef", (int)(strrchr(one.base, '/') - one.base), one.base);
+	child = xasprintf("%s/17-1", forsaken);
+	held = xstrdup(one.base);
+	assert_int_equal(mkdir(forsaken, 0755), 0);
+	assert_int_equal(mkdir(child, 0755), 0);
+	ptree_probe(&two, "fedcba9876543210", true);
+	assert_int_equal(access(forsaken, F_OK), -1);
+	assert_int_equal(access(held, F_OK), 0); /* empty, but its orchd lives */
+	ptree_probe_end(&two);
+	ptree_probe_end(&one);
+	assert_int_equal(access(held, F_OK), -1);
+	free(forsaken);
+	free(child);
+	free(held);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(highest_rung_is_chosen),
 	    cmocka_unit_test(machine_travels_as_a_line),
+	    cmocka_unit_test(forsaken_folders_go),
 	    ON_ALL(program_is_itself),
 	    ON_ALL(tree_ends_with_its_program),
 	    ON_ALL(late_tree_is_ended),
