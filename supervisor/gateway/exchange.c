@@ -298,6 +298,7 @@ send_request(struct exchange *ex, const struct keys_pick *pick)
 	r.headers = outgoing_headers(ex, ep);
 	r.ca_file = ep->ca_file;
 	r.proxy = ep->proxy;
+	r.no_proxy = ep->no_proxy;
 	r.first_byte_ms = ex->stream || ex->body == NULL ? ep->first_byte_ms : ep->whole_answer_ms;
 	if (ex->body != NULL) {
 		ex->sent_body = outgoing_body(ex, ep->model, &r.size);

@@ -22,6 +22,8 @@ get_var(const struct config *c, const char *name)
 static const char *const authorities[] = {"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", NULL};
 static const char *const https_proxies[] = {"HTTPS_PROXY", "https_proxy", NULL};
 static const char *const http_proxies[] = {"HTTP_PROXY", "http_proxy", NULL};
+static const char *const all_proxies[] = {"ALL_PROXY", "all_proxy", NULL};
+static const char *const no_proxies[] = {"NO_PROXY", "no_proxy", NULL};
 
 static const char *
 get_first(const struct config *c, const char *const *names)
@@ -41,6 +43,24 @@ get_own(const char *const *names)
 	for (; (value == NULL || value[0] == '\0') && *names != NULL; names++)
 		value = getenv(*names);
 	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* The configuration's, then our own: curl would read HTTP_PROXY in small letters alone. */
+static void
+find_proxy(struct origin *ep, const struct config *c)
+{
+	const char *const *names = strncmp(ep->base, "https:", 6) == 0 ? https_proxies : http_proxies;
+
+	ep->proxy = get_first(c, names);
+	if (ep->proxy == NULL)
+		ep->proxy = get_first(c, all_proxies);
+	if (ep->proxy == NULL)
+		ep->proxy = get_own(names);
+	if (ep->proxy == NULL)
+		ep->proxy = get_own(all_proxies);
+	ep->no_proxy = get_first(c, no_proxies);
+	if (ep->no_proxy == NULL)
+		ep->no_proxy = get_own(no_proxies);
 }
 
 /* FNV-1a: it tells configurations apart, and guards nothing. */
@@ -72,7 +92,7 @@ origin_init(struct origin *ep, const struct config *c)
 	ep->ca_file = get_first(c, authorities);
 	if (ep->ca_file == NULL)
 		ep->ca_file = get_own(authorities);
-	ep->proxy = get_first(c, strncmp(ep->base, "https:", 6) == 0 ? https_proxies : http_proxies);
+	find_proxy(ep, c);
 	hash = mix(mix(mix(hash, ep->base), ep->api_key), ep->bearer);
 	snprintf(ep->identity, sizeof(ep->identity), "%016llx", (unsigned long long)hash);
 }

@@ -19,7 +19,8 @@ struct origin {
 	const char *model;       /* what every request's model becomes; NULL: stays */
 	char *base;              /* URL with path prefix, no slash at its end */
 	const char *ca_file;     /* authorities trusted besides the system's; NULL: none */
-	const char *proxy;       /* NULL: what our environment says */
+	const char *proxy;       /* to it; NULL: none. An endpoint on loopback has none whatever this says */
+	const char *no_proxy;    /* names and addresses that are asked without it; NULL: none */
 	char identity[17];       /* the same for the same URL and secrets, and says nothing of them */
 	int64_t first_byte_ms;   /* of a stream */
 	int64_t whole_answer_ms; /* of an answer in one piece: it begins when the model has ended */

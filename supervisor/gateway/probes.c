@@ -90,6 +90,7 @@ start(struct gateway *g, const struct origin *to)
 	struct upstream_request r = {.method = "HEAD",
 	    .ca_file = to->ca_file,
 	    .proxy = to->proxy,
+	    .no_proxy = to->no_proxy,
 	    .first_byte_ms = PROBES_MS,
 	    .idle_ms = PROBES_MS};
 	struct probe *p;

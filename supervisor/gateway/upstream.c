@@ -231,10 +231,12 @@ set_options(struct upstream *u, const struct upstream_request *r)
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, u);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, u);
-	if (is_loopback(r->url))
-		curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
-	else if (r->proxy != NULL)
-		curl_easy_setopt(c, CURLOPT_PROXY, r->proxy);
+	/* Never what curl makes of the environment. */
+	curl_easy_setopt(c, CURLOPT_PROXY, r->proxy == NULL ? "" : r->proxy);
+	curl_easy_setopt(c, CURLOPT_NOPROXY,
+	    is_loopback(r->url)   ? "*"
+	    : r->no_proxy == NULL ? ""
+				  : r->no_proxy);
 	if (r->ca_file != NULL)
 		curl_easy_setopt(c, CURLOPT_CAINFO, r->ca_file); /* Debian's CAPATH stays */
 	if (r->body != NULL) {

@@ -50,8 +50,9 @@ struct upstream_request {
 	struct curl_slist *headers; /* taken */
 	const char *body;           /* borrowed until the end; NULL: none */
 	size_t size;
-	const char *ca_file; /* of authorities trusted besides the system's; NULL: none */
-	const char *proxy;   /* NULL: what the environment says */
+	const char *ca_file;  /* of authorities trusted besides the system's; NULL: none */
+	const char *proxy;    /* NULL: none; nor is there one to an endpoint on loopback */
+	const char *no_proxy; /* as in $NO_PROXY; NULL: none */
 	int64_t first_byte_ms, idle_ms;
 };
 

@@ -53,7 +53,8 @@ on_note(void *arg, const struct gateway_event *ev)
 	size_t n = strlen(notes);
 
 	(void)arg;
-	snprintf(notes + n, sizeof(notes) - n, "%s%s%s\n", ev->task, ev->task[0] == '\0' ? "" : ": ", ev->text);
+	snprintf(
+	    notes + n, sizeof(notes) - n, "%s%s%s\n", ev->task, ev->task[0] == '\0' ? "" : ": ", ev->text);
 }
 
 static void
@@ -153,6 +154,22 @@ use(const char *names, const char *more)
 	configure(names, number, more);
 }
 
+/* One key "a" at a URL of its own. more: of its env. */
+static void
+use_url(const char *url, const char *more)
+{
+	char text[1024];
+	struct configs configs;
+	struct err e = {""};
+
+	snprintf(text, sizeof(text),
+	    "[{\"name\":\"a\",\"apiKey\":\"sk-test-dummy-a\",\"env\":{\"ANTHROPIC_BASE_URL\":\"%s\"%s}}]",
+	    url, more);
+	if (configs_parse(&configs, "test", text, strlen(text), &e) < 0)
+		fail_msg("%s", e.msg);
+	gateway_take_configs(g, &configs);
+}
+
 static void
 post_to(struct raw_client *client, const char *path, const char *headers, const char *body)
 {
@@ -233,6 +250,58 @@ test_model_of_the_configuration(void **state)
 	assert_non_null(
 	    strstr(up.seen, "\r\n\r\n{\"a\":{\"model\":\"deep\"},\"model\" : \"glm \\\"4\\\"\",\"z\":1}"));
 	assert_int_equal(done.usage.output, 600);
+}
+
+/*
+ * A proxy is asked for names that it alone resolves; what NO_PROXY names, and loopback whatever anybody says,
+ * is asked without one. Of the configuration, and of our own environment where that says nothing.
+ */
+static void
+test_proxies(void **state)
+{
+	static const char dead[] = ",\"HTTP_PROXY\":\"http://127.0.0.1:1\"";
+	char *proxy = xasprintf("http://127.0.0.1:%u", up.port), more[256], url[64];
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		raw_answer(&up, FINE, RAW_CLOSE);
+	snprintf(more, sizeof(more), ",\"HTTP_PROXY\":\"%s\"", proxy);
+	use_url("http://api.invalid/p", more);
+	post();
+	raw_until(base, done.count == 1);
+	assert_int_equal(done.status, 200);
+	assert_non_null(strstr(up.seen, "POST http://api.invalid/p/v1/messages?beta=true HTTP/1.1\r\n"));
+	setenv("HTTP_PROXY", proxy, 1);
+	use_url("http://own.invalid/p", "");
+	post();
+	raw_until(base, done.count == 2);
+	assert_int_equal(done.status, 200);
+	assert_non_null(strstr(up.seen, "POST http://own.invalid/p/v1/messages?beta=true HTTP/1.1\r\n"));
+	setenv("HTTP_PROXY", "http://127.0.0.1:1", 1);
+	use("a", ""); /* loopback */
+	post();
+	raw_until(base, done.count == 3);
+	assert_int_equal(done.status, 200);
+	/* 0.0.0.0 is this machine, but no name of loopback. */
+	snprintf(more, sizeof(more), "%s,\"NO_PROXY\":\"a.invalid, 0.0.0.0\"", dead);
+	snprintf(url, sizeof(url), "http://0.0.0.0:%u/p", up.port);
+	use_url(url, more);
+	post();
+	raw_until(base, done.count == 4);
+	assert_int_equal(done.status, 200);
+	setenv("NO_PROXY", "0.0.0.0", 1);
+	use_url(url, "");
+	post();
+	raw_until(base, done.count == 5);
+	assert_int_equal(done.status, 200);
+	unsetenv("NO_PROXY");
+	use_url(url, dead);
+	post();
+	raw_until(base, done.count == 6);
+	assert_int_equal(done.status, 502);
+	assert_int_equal(up.requests, 5);
+	unsetenv("HTTP_PROXY");
+	free(proxy);
 }
 
 static void
@@ -587,11 +656,12 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_passes_and_counts), T(test_model_of_the_configuration),
-	    T(test_quota_hops_unseen), T(test_all_spent_is_said_once), T(test_burst_is_waited_out),
-	    T(test_refused_key_hops), T(test_faults_before_an_answer_hop), T(test_alone_the_fault_is_told),
-	    T(test_nobody_listens), T(test_cut_is_a_cut), T(test_answers_without_end),
-	    T(test_client_that_leaves), T(test_attempt_that_ends), T(test_pipelining),
-	    T(test_client_that_does_not_read), T(test_bad_requests), T(test_header_flood)};
+	    T(test_proxies), T(test_quota_hops_unseen), T(test_all_spent_is_said_once),
+	    T(test_burst_is_waited_out), T(test_refused_key_hops), T(test_faults_before_an_answer_hop),
+	    T(test_alone_the_fault_is_told), T(test_nobody_listens), T(test_cut_is_a_cut),
+	    T(test_answers_without_end), T(test_client_that_leaves), T(test_attempt_that_ends),
+	    T(test_pipelining), T(test_client_that_does_not_read), T(test_bad_requests),
+	    T(test_header_flood)};
 
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);

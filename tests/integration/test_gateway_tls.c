@@ -5,6 +5,7 @@
 #include "common/alloc.h"
 #include "common/child.h"
 #include "common/fd.h"
+#include "tests/helper/lib/connectproxy.h"
 #include "tests/helper/lib/gatewayproc.h"
 #include "tests/helper/lib/rawhttp.h"
 #include "tests/helper/lib/test.h"
@@ -81,7 +82,7 @@ make_certificates(void)
 
 	run(ca);
 	run(ask);
-	tmp_write(dir, "names", "subjectAltName=IP:127.0.0.1\n");
+	tmp_write(dir, "names", "subjectAltName=IP:127.0.0.1,DNS:api.invalid\n");
 	run(sign);
 }
 
@@ -127,11 +128,12 @@ endpoint_until(struct endpoint_proc *ep, const char *beginning)
 
 /* A gateway for that endpoint, and a request to it. env: of the configuration, after its URL. */
 static void
-ask(struct gatewayproc *gw, struct event_base *base, struct raw_client *c, unsigned port, const char *env)
+ask(struct gatewayproc *gw, struct event_base *base, struct raw_client *c, const char *host, unsigned port,
+    const char *env)
 {
 	char *text = xasprintf("[{\"apiKey\":\"sk-test-dummy-a\",\"env\":{\"ANTHROPIC_BASE_URL\":"
-			       "\"https://127.0.0.1:%u\"%s}}]",
-	    port, env);
+			       "\"https://%s:%u\"%s}}]",
+	    host, port, env);
 
 	gatewayproc_start(gw, text, 1, NULL);
 	free(text);
@@ -143,7 +145,55 @@ ask(struct gatewayproc *gw, struct event_base *base, struct raw_client *c, unsig
 	raw_until(base, evbuffer_get_length(bufferevent_get_output(c->bev)) == 0);
 }
 
-/* Its HEAD comes first, on a connection of its own, or not at all. */
+/* The endpoint takes one connection after the other, in whatever order the look and the request come. */
+static void
+serve_one(struct endpoint_proc *ep, struct event_base *base, struct raw_client *c)
+{
+	char line[4096];
+
+	do {
+		assert_non_null(fgets(line, sizeof(line), ep->out));
+		if (strncmp(line, "HEAD / HTTP/1.1", 15) != 0)
+			continue;
+		endpoint_until(ep, "\r\n");
+		assert_int_equal(fd_write_all(ep->in, GONE, strlen(GONE)), 0);
+	} while (strncmp(line, "POST /v1/messages HTTP/1.1", 26) != 0);
+	endpoint_until(ep, "x-api-key: sk-test-dummy-a");
+	assert_int_equal(fd_write_all(ep->in, FINE, strlen(FINE)), 0);
+	raw_until(base, strstr(raw_got(c), "output_tokens") != NULL);
+}
+
+/* By the configuration's proxy, which resolves the name: CONNECT, then TLS with the endpoint itself. */
+static void
+test_by_a_proxy(void **state)
+{
+	struct event_base *base = event_base_new();
+	struct connectproxy proxy;
+	struct endpoint_proc ep;
+	struct raw_server tick;
+	struct gatewayproc gw;
+	struct raw_client c;
+	char line[256], *env;
+
+	(void)state;
+	raw_serve(&tick, base);
+	endpoint_start(&ep);
+	connectproxy_start(&proxy, ep.port);
+	env = xasprintf(
+	    ",\"SSL_CERT_FILE\":\"%s/ca.pem\",\"HTTPS_PROXY\":\"http://127.0.0.1:%u\"", dir, proxy.port);
+	ask(&gw, base, &c, "api.invalid", 443, env);
+	serve_one(&ep, base, &c);
+	assert_non_null(fgets(line, sizeof(line), proxy.asked));
+	assert_string_equal(line, "CONNECT api.invalid:443 HTTP/1.1\n");
+	raw_client_clear(&c);
+	assert_int_equal(gatewayproc_stop(&gw), 0);
+	connectproxy_stop(&proxy);
+	endpoint_stop(&ep);
+	raw_server_clear(&tick);
+	event_base_free(base);
+	free(env);
+}
+
 static void
 test_own_authority(void **state)
 {
@@ -157,14 +207,8 @@ test_own_authority(void **state)
 	(void)state;
 	raw_serve(&tick, base);
 	endpoint_start(&ep);
-	ask(&gw, base, &c, ep.port, env);
-	endpoint_until(&ep, "HEAD / HTTP/1.1");
-	endpoint_until(&ep, "\r\n");
-	assert_int_equal(fd_write_all(ep.in, GONE, strlen(GONE)), 0);
-	endpoint_until(&ep, "POST /v1/messages HTTP/1.1");
-	endpoint_until(&ep, "x-api-key: sk-test-dummy-a");
-	assert_int_equal(fd_write_all(ep.in, FINE, strlen(FINE)), 0);
-	raw_until(base, strstr(raw_got(&c), "output_tokens") != NULL);
+	ask(&gw, base, &c, "127.0.0.1", ep.port, env);
+	serve_one(&ep, base, &c);
 	raw_client_clear(&c);
 	assert_int_equal(gatewayproc_stop(&gw), 0);
 	endpoint_stop(&ep);
@@ -188,7 +232,7 @@ test_unknown_authority(void **state)
 	(void)state;
 	raw_serve(&tick, base);
 	endpoint_start(&ep);
-	ask(&gw, base, &c, ep.port, "");
+	ask(&gw, base, &c, "127.0.0.1", ep.port, "");
 	do {
 		event_base_loop(base, EVLOOP_ONCE);
 		log = gatewayproc_read(gw.log);
@@ -205,8 +249,8 @@ test_unknown_authority(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_own_authority), cmocka_unit_test(test_unknown_authority)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_own_authority),
+	    cmocka_unit_test(test_unknown_authority), cmocka_unit_test(test_by_a_proxy)};
 	char *openssl = NULL;
 	int rc;
 
