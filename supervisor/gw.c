@@ -195,13 +195,12 @@ process_ended(struct gw *g, int status, bool known)
 	g->ready = false;
 	g->serial = 0;
 	note(g);
-	if (!g->adopted)
-		bridge(g);
 	if (g->adopted) {
 		g->adopted = false;
 		secrets_resend(d, false); /* whose token it did not tell any more */
 		secrets_lost(d);
 	}
+	bridge(g);
 	gw_step(d, UNIT_EV_EXIT, code);
 }
 

@@ -155,6 +155,8 @@ on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 	one->bytes += info->n_added;
 	one->all->bytes += info->n_added;
 	if (one->all->bytes > one->all->limits.held)
+		sweep(one->all); /* what gone ones held is room */
+	if (one->all->bytes > one->all->limits.held)
 		END(one, busy);
 }
 

@@ -69,7 +69,7 @@ rotate(struct reqlog *l)
 	int rc = rename(l->path, old) < 0 ? -errno : 0;
 
 	free(old);
-	if (rc < 0)
+	if (rc < 0 && rc != -ENOENT) /* somebody took it away: a new one is made */
 		return rc;
 	fd_close(&l->fd);
 	return open_file(l);

@@ -10,6 +10,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <event2/http.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -651,6 +652,112 @@ test_header_flood(void **state)
 	assert_int_equal(up.requests, 0);
 }
 
+/* What is left of a budget is reserved by a request under way: the next one waits for its end, and goes on.
+ */
+static void
+test_waits_for_a_budget(void **state)
+{
+	struct raw_client other;
+
+	(void)state;
+	use("a", "");
+	/* A guess for a first request is 0.02 USD; what it costs is 0.012. */
+	assert_int_equal(
+	    gateway_set_budget(g, "25/em1/w1", true, (struct amount){.nusd = 15000000}, (struct amount){0}),
+	    0);
+	raw_answer(&up, NULL, RAW_HANG);
+	raw_answer(&up, FINE, RAW_KEEP);
+	post();
+	raw_until(base, up.requests == 1 && up.last != NULL);
+	raw_connect(&other, base, port);
+	post_to(&other, "/v1/messages", "", BODY);
+	raw_until(
+	    base, strstr(notes, "waits: requests under way may use up the budget of 25/em1/w1") != NULL);
+	assert_int_equal(up.requests, 1);
+	bufferevent_write(up.last, FINE, strlen(FINE));
+	raw_until(base, done.count == 2 && strstr(raw_got(&other), "output_tokens") != NULL);
+	assert_int_equal(done.status, 200);
+	/* Now it is spent. */
+	post();
+	raw_until(base, got("HTTP/1.1 402"));
+	assert_int_equal(up.requests, 2);
+	raw_client_clear(&other);
+}
+
+static void
+answer_200(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	evhttp_send_reply(req, 200, NULL, NULL);
+}
+
+/* An endpoint that nobody listens at is set aside, looked at again, and used when it answers: both are said.
+ */
+static void
+test_comes_back(void **state)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	struct evhttp *http = evhttp_new(base);
+	socklen_t size = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	char number[16];
+
+	(void)state;
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0); /* its own, and refused */
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &size), 0);
+	snprintf(number, sizeof(number), "%u", (unsigned)ntohs(a.sin_port));
+	configure("a", number, "");
+	gateway_probe(g);
+	raw_until(base, strstr(notes, "set aside, next look in 5 s") != NULL);
+	assert_null(strstr(notes, "answers again"));
+	assert_int_equal(listen(fd, 16), 0);
+	evhttp_set_gencb(http, answer_200, NULL);
+	assert_int_equal(evhttp_accept_socket(http, fd), 0);
+	raw_until(base, strstr(notes, "key a: its endpoint answers again\n") != NULL);
+	post();
+	raw_until(base, done.count == 1);
+	assert_int_equal(done.status, 200);
+	evhttp_free(http);
+}
+
+/* The bytes of requests that are held for all clients have a limit: one more is told to come back, those that
+ * are held are answered, and when they have gone there is room again. */
+static void
+test_held_bytes(void **state)
+{
+	size_t size = 700 << 10;
+	char *body = xmalloc(size + 1);
+	struct raw_client other;
+
+	(void)state;
+	memset(body, ' ', size);
+	memcpy(body, BODY, strlen(BODY));
+	body[size] = '\0';
+	use("a", "");
+	gateway_set_limits(g, &(struct conns_limits){16, 60000, 1 << 20});
+	raw_answer(&up, NULL, RAW_HANG);
+	raw_answer(&up, FINE, RAW_KEEP);
+	post_to(&c, "/v1/messages", "", body);
+	raw_until(base, up.requests == 1 && up.last != NULL);
+	raw_connect(&other, base, port);
+	post_to(&other, "/v1/messages", "", body);
+	raw_until(base, other.ended || strstr(raw_got(&other), "retry-after: 1\r\n") != NULL);
+	if (!other.ended ||
+	    strlen(raw_got(&other)) > 0) /* the answer is a courtesy: a reset may overtake it */
+		assert_memory_equal(raw_got(&other), "HTTP/1.1 503 ", 13);
+	assert_int_equal(up.requests, 1);
+	raw_client_clear(&other);
+	bufferevent_write(up.last, FINE, strlen(FINE));
+	raw_until(base, done.count == 1 && got("output_tokens"));
+	raw_connect(&other, base, port);
+	post_to(&other, "/v1/messages", "", body);
+	raw_until(base, done.count == 2);
+	assert_int_equal(done.status, 200);
+	raw_client_clear(&other);
+	free(body);
+}
+
 int
 main(void)
 {
@@ -660,8 +767,8 @@ main(void)
 	    T(test_burst_is_waited_out), T(test_refused_key_hops), T(test_faults_before_an_answer_hop),
 	    T(test_alone_the_fault_is_told), T(test_nobody_listens), T(test_cut_is_a_cut),
 	    T(test_answers_without_end), T(test_client_that_leaves), T(test_attempt_that_ends),
-	    T(test_pipelining), T(test_client_that_does_not_read), T(test_bad_requests),
-	    T(test_header_flood)};
+	    T(test_pipelining), T(test_client_that_does_not_read), T(test_bad_requests), T(test_header_flood),
+	    T(test_waits_for_a_budget), T(test_comes_back), T(test_held_bytes)};
 
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
