@@ -108,7 +108,7 @@ gw_bind(struct daemon *d, struct err *e)
 	socklen_t size = sizeof(a);
 	int fd = -EADDRINUSE;
 
-	if (g->listen_fd >= 0)
+	if (g->listen_fd >= 0 || (g->port != 0 && g->process.pid > 0)) /* a gateway that we adopted has it */
 		return 0;
 	if (g->port != 0)
 		fd = open_port(g->port);

@@ -288,10 +288,10 @@ test_a_spent_key_is_remembered(void **state)
 }
 
 /*
- * Nobody notices that orchd died. Its gateway takes the port with it, and until orchd has bound it again
- * whoever asks finds nobody there: the agent asks once that is done. It once asked before, and under load its
- * four tries (1.5 s) were over sooner: another attempt asked from the beginning, and the API saw 5 requests
- * instead of 3.
+ * Nobody notices that orchd died; that its gateway dies then, neither, once the next one has the port. That
+ * was another port at times, and the API saw 5 requests instead of 3: a worker that came back later than the
+ * gateway was sent its way to it, for which orchd bound a port of its own, as it held no socket. Its agent
+ * asked at the old one until it gave up, and another attempt began anew.
  */
 static void
 test_a_gateway_survives_its_orchd(void **state)
