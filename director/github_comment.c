@@ -53,27 +53,15 @@ github_issue_set_state(struct github *gh, uint64_t number, const char *state, st
 	return rc;
 }
 
-struct comments {
-	github_comment_fn *fn;
-	void *arg;
-};
-
-static int
-on_comment(void *arg, const json_t *item, struct err *e)
-{
-	const struct comments *all = arg;
-	struct github_comment c;
-
-	return github_read_comment(item, &c) ? all->fn(all->arg, &c, e) : 0;
-}
+GITHUB_LIST(comment, struct github_comment)
 
 int
 github_comments_each(struct github *gh, uint64_t issue, github_comment_fn *fn, void *arg, struct err *e)
 {
-	struct comments all = {fn, arg};
+	struct github_comment_list all = {fn, arg};
 	char *path = github_path(gh, "/issues/%" PRIu64 "/comments?per_page=100", issue);
 	char *what = xasprintf("read the comments of issue %" PRIu64, issue);
-	int rc = github_each(gh, what, path, NULL, on_comment, &all, e);
+	int rc = github_each(gh, what, path, NULL, github_comment_item, &all, e);
 
 	free(path);
 	free(what);

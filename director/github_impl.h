@@ -14,4 +14,20 @@ int github_strange(struct github *gh, const char *what, struct err *e);
 /* Waits, by GitHub's seconds; -ECANCELED when a stop was asked for. */
 int github_sleep(struct github *gh, int64_t ms, struct err *e);
 
+/*
+ * Makes of a list's items what github_api.h calls them, and passes over what is none of them: struct
+ * github_KIND_list with the caller's fn and arg, and github_KIND_item(), the github_item_fn that takes it.
+ */
+#define GITHUB_LIST(KIND, TYPE)                                                                              \
+	struct github_##KIND##_list {                                                                        \
+		github_##KIND##_fn *fn;                                                                      \
+		void *arg;                                                                                   \
+	};                                                                                                   \
+	static int github_##KIND##_item(void *arg, const json_t *item, struct err *e)                        \
+	{                                                                                                    \
+		const struct github_##KIND##_list *list = arg;                                               \
+		TYPE one;                                                                                    \
+		return github_read_##KIND(item, &one) ? list->fn(list->arg, &one, e) : 0;                    \
+	}
+
 #endif

@@ -54,26 +54,14 @@ github_branch_delete(struct github *gh, const char *branch, struct err *e)
 	return rc;
 }
 
-struct refs {
-	github_ref_fn *fn;
-	void *arg;
-};
-
-static int
-on_ref(void *arg, const json_t *item, struct err *e)
-{
-	const struct refs *all = arg;
-	struct github_ref_info r;
-
-	return github_read_ref(item, &r) ? all->fn(all->arg, &r, e) : 0;
-}
+GITHUB_LIST(ref, struct github_ref_info)
 
 int
 github_refs_each(struct github *gh, const char *prefix, github_ref_fn *fn, void *arg, struct err *e)
 {
-	struct refs all = {fn, arg};
+	struct github_ref_list all = {fn, arg};
 	char *word = github_escape(prefix), *path = github_path(gh, "/git/matching-refs/%s", word);
-	int rc = github_each(gh, "list the branches of the run", path, NULL, on_ref, &all, e);
+	int rc = github_each(gh, "list the branches of the run", path, NULL, github_ref_item, &all, e);
 
 	free(word);
 	free(path);
@@ -300,55 +288,31 @@ github_pull_merge(struct github *gh, uint64_t number, const char *oid, const cha
 	return rc;
 }
 
-struct reviews {
-	github_review_fn *fn;
-	void *arg;
-};
-
-static int
-on_review(void *arg, const json_t *item, struct err *e)
-{
-	const struct reviews *all = arg;
-	struct github_review r;
-
-	return github_read_review(item, &r) ? all->fn(all->arg, &r, e) : 0;
-}
+GITHUB_LIST(review, struct github_review)
 
 int
 github_reviews_each(struct github *gh, uint64_t pull, github_review_fn *fn, void *arg, struct err *e)
 {
-	struct reviews all = {fn, arg};
+	struct github_review_list all = {fn, arg};
 	char *path = github_path(gh, "/pulls/%" PRIu64 "/reviews?per_page=100", pull);
 	char *what = xasprintf("read the reviews of pull request %" PRIu64, pull);
-	int rc = github_each(gh, what, path, NULL, on_review, &all, e);
+	int rc = github_each(gh, what, path, NULL, github_review_item, &all, e);
 
 	free(path);
 	free(what);
 	return rc;
 }
 
-struct review_comments {
-	github_review_comment_fn *fn;
-	void *arg;
-};
-
-static int
-on_review_comment(void *arg, const json_t *item, struct err *e)
-{
-	const struct review_comments *all = arg;
-	struct github_review_comment c;
-
-	return github_read_review_comment(item, &c) ? all->fn(all->arg, &c, e) : 0;
-}
+GITHUB_LIST(review_comment, struct github_review_comment)
 
 int
 github_review_comments_each(
     struct github *gh, uint64_t pull, github_review_comment_fn *fn, void *arg, struct err *e)
 {
-	struct review_comments all = {fn, arg};
+	struct github_review_comment_list all = {fn, arg};
 	char *path = github_path(gh, "/pulls/%" PRIu64 "/comments?per_page=100", pull);
 	char *what = xasprintf("read the review comments of pull request %" PRIu64, pull);
-	int rc = github_each(gh, what, path, NULL, on_review_comment, &all, e);
+	int rc = github_each(gh, what, path, NULL, github_review_comment_item, &all, e);
 
 	free(path);
 	free(what);

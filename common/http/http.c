@@ -283,7 +283,7 @@ static int
 perform(struct transfer *t, struct http *h, const struct http_request *q, const char *url, bool authorized,
     int64_t end_ms, bool *sent, struct err *e)
 {
-	long size = 0;
+	long size = 0, tunnel = 0; /* the proxy's answer to CONNECT; 0: none was needed */
 	int rc;
 
 	t->origin = transfer_origin(url);
@@ -300,7 +300,8 @@ perform(struct transfer *t, struct http *h, const struct http_request *q, const 
 	rc = await(t, h, &q->limits, end_ms, e);
 	http_multi_remove(h->multi, t->easy);
 	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &size);
-	*sent = size > 0;
+	curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
+	*sent = size > 0 && (tunnel == 0 || tunnel / 100 == 2);
 	return rc == 0 ? judge(t, &q->limits, *sent, e) : rc;
 }
 

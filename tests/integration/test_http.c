@@ -291,6 +291,23 @@ goes_by_the_proxy(void **state)
 	assert_int_equal(ask("GET", NULL), 0);
 	assert_int_equal(other.requests, 1);
 	unsetenv("http_proxy");
+	/* https goes through a tunnel, which is all that a proxy sees of it; what it refuses is no answer. */
+	setenv("HTTPS_PROXY", proxy, 1);
+	q.url = "https://api.example.invalid/x";
+	q.authorization = "Bearer sk-test-dummy-tunnel";
+	raw_answer(&other, "HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n", RAW_CLOSE);
+	assert_int_equal(http_call(h, &q, &r, &sent, &e), -EHOSTUNREACH);
+	assert_false(sent);
+	assert_non_null(strstr(other.seen, "CONNECT api.example.invalid:443 HTTP/1.1"));
+	assert_null(strstr(other.seen, "tunnel"));
+	/* Whom NO_PROXY names is asked without it: there is no such host, and the proxy hears nothing of it.
+	 */
+	setenv("NO_PROXY", "127.0.0.2", 1);
+	q.url = "https://127.0.0.2:1/x";
+	assert_true(http_call(h, &q, &r, &sent, &e) < 0);
+	assert_int_equal(other.requests, 2);
+	unsetenv("NO_PROXY");
+	unsetenv("HTTPS_PROXY");
 	free(proxy);
 }
 
