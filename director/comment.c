@@ -93,38 +93,6 @@ put_until(FILE *f, uint64_t until)
 		fprintf(f, " until %s", clock_iso(when, sizeof(when), (int64_t)until / 1000 * 1000));
 }
 
-/* What the run waits for while nobody works on it: a key, a limit, a service. NULL: it goes on. */
-static const struct msg_task_info *
-first_wait(const struct view_run *r)
-{
-	const struct msg_task_info *first = NULL;
-
-	if (view_run_ended(r) || r->info->question != NULL || r->info->stopped || r->info->workers > 0)
-		return NULL;
-	for (size_t i = 0; i < r->count; i++) {
-		const struct msg_task_info *t = r->tasks[i].info;
-
-		if (view_trouble(&r->tasks[i]) == VIEW_WAITING &&
-		    (first == NULL || first->wait_until > t->wait_until))
-			first = t;
-	}
-	return first;
-}
-
-static void
-put_wait(const struct page *p)
-{
-	const struct msg_task_info *t = first_wait(p->r);
-
-	if (t == NULL)
-		return;
-	fputs("> **It waits", p->f);
-	put_until(p->f, t->wait_until);
-	fputs(":** ", p->f);
-	markdown_text(p->f, t->reason, reason_max(p));
-	fputs("\n\n", p->f);
-}
-
 static void
 put_person(const struct page *p)
 {
@@ -359,7 +327,6 @@ put_page(const struct page *p)
 	put_head(p);
 	put_limit(p);
 	put_person(p);
-	put_wait(p);
 	put_verdict(p);
 	if (p->detail < VERDICT_ONLY) {
 		put_bar(p);

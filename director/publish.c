@@ -478,6 +478,8 @@ publish_question(struct publish *p, const char *question)
 
 	if (r == NULL)
 		return;
+	/* Until orchd is told of it, the state that it knows is not written over this. */
+	loop_set_idle(&p->role->loop, 0, NULL, NULL);
 	m.run_info = *r->info;
 	m.run_info.question = question;
 	foresee(p, &m);

@@ -292,6 +292,7 @@ goes_by_the_proxy(void **state)
 	assert_int_equal(other.requests, 1);
 	unsetenv("http_proxy");
 	/* https goes through a tunnel, which is all that a proxy sees of it; what it refuses is no answer. */
+	http_response_clear(&r);
 	setenv("HTTPS_PROXY", proxy, 1);
 	q.url = "https://api.example.invalid/x";
 	q.authorization = "Bearer sk-test-dummy-tunnel";

@@ -153,33 +153,6 @@ test_a_question_comes_first(void **state)
 	free(text);
 }
 
-/* Until when is what everybody asks while nobody works; where somebody does, it is one task's affair. */
-static void
-test_a_wait_comes_first(void **state)
-{
-	struct msg run = ctlmodel_run("running"), task = ctlmodel_task("m1/em1/w1", "Parser", "waiting");
-	char *text;
-
-	(void)state;
-	task.task_info.reason = "all keys are used up";
-	task.task_info.wait_until = 1800000000000;
-	run.run_info.tasks = 2;
-	put_run(run);
-	put_task("m1/em1", "Core", "running", NULL);
-	view_put(&view, &task, NULL);
-	text = render(&no_facts);
-	assert_has(text, "> **It waits until 2027-01-15T08:00:00Z:** all keys are used up");
-	assert_true(strstr(text, "It waits") < strstr(text, "| area |"));
-	assert_string_equal(comment_label(view_last(&view)), "orch:running");
-	free(text);
-	run.run_info.workers = 1;
-	put_run(run);
-	text = render(&no_facts);
-	assert_has_not(text, "It waits");
-	assert_has(text, "- `m1/em1/w1` waits until 2027-01-15T08:00:00Z: all keys");
-	free(text);
-}
-
 static void
 test_an_end(void **state)
 {
@@ -343,7 +316,6 @@ main(void)
 	    TEST(test_a_running_run),
 	    TEST(test_a_limit_comes_first),
 	    TEST(test_a_question_comes_first),
-	    TEST(test_a_wait_comes_first),
 	    TEST(test_an_end),
 	    TEST(test_a_pull_request),
 	    TEST(test_labels),
