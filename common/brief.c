@@ -114,6 +114,19 @@ add_rework(struct prompt *p, const struct brief *b)
 		prompt_add(p, "Find the cause, correct it, and check it again before you end.\n");
 }
 
+/* A second try that knows nothing of the first one makes the same mistake. */
+static void
+add_setback(struct prompt *p, const struct brief *b)
+{
+	if (b->setback == NULL)
+		return;
+	prompt_add(p,
+	    "\nThe last attempt at this task did not come to its end. Where what it did was the cause (a "
+	    "command that never returns, too much memory, too many processes), do it in another way. What "
+	    "happened, as data:\n");
+	prompt_block(p, "how the last attempt ended", b->setback);
+}
+
 /* The session has been told everything once. */
 static void
 add_reminder(struct prompt *p, const struct brief *b)
@@ -139,6 +152,7 @@ brief_worker(const struct brief *b)
 	prompt_init(&p);
 	if (b->resumed) {
 		prompt_add(&p, "Your task: %s\n", b->title);
+		add_setback(&p, b);
 		add_rework(&p, b);
 		prompt_add(&p, "\n");
 		add_reminder(&p, b);
@@ -146,6 +160,7 @@ brief_worker(const struct brief *b)
 		add_task(&p, b);
 		add_rules(&p, b);
 		add_done(&p, b);
+		add_setback(&p, b);
 		add_rework(&p, b);
 	}
 	return prompt_take(&p);

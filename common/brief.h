@@ -22,6 +22,7 @@ struct brief {
 	const char *context;        /* from brief_context; NULL */
 	const char *done;           /* what an earlier session left in the worktree, as git tells it; NULL */
 	const char *evidence;       /* a rework: why it was sent back; NULL */
+	const char *setback;        /* how the last attempt ended badly; NULL */
 	const char *const *conflicts; /* paths that a merge left with conflict markers; NULL or empty: none */
 	bool resumed;                 /* the session knows its task already: only what is new is said */
 };

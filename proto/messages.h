@@ -210,6 +210,7 @@ enum proto_who {
 	F(u64, past_tokens_in, OPT, 0)                                                             \
 	F(u64, past_tokens_out, OPT, 0)                                                            \
 	F(str, checkout, OPT, 4096) /* the user's, with the files to copy; NULL: there is none */  \
+	F(str, setback, OPT, TEXT_MAX) /* why the attempt, or the process, before this one ended badly */ \
 	F(bool, approve, OPT, 0) /* director: ASK for a yes to the plan before anything is done */ \
 	F(bool, plan_only, OPT, 0) /* director: store the plan and FINISH */ \
 	F(bool, reviewed, OPT, 0)  /* it was integrated before, and is done again for a review */  \

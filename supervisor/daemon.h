@@ -149,6 +149,9 @@ void hold_started(struct daemon *d, const struct task *t);
 void hold_tick(struct daemon *d, int64_t now);
 int64_t hold_next(const struct daemon *d); /* clock_now_ms time, -1 */
 
+/* What t's next agent is told of how this one, or the process that ran it, came to its end; NULL: nothing. */
+void effect_setback(struct daemon *d, struct task *t, const char *why);
+
 /* stall.c: who takes too long. */
 void stall_tick(struct daemon *d, int64_t now);
 int64_t stall_next(const struct daemon *d); /* clock_now_ms time, -1 */
@@ -220,6 +223,7 @@ int restore_take(struct client *c, const struct msg_run_submit *m, struct run **
 
 /* submit.c: new runs. */
 /* c's keys: taken over when the run is accepted; none: the agents' own login. answer points into the run. */
-int submit_run(struct client *c, const struct msg_run_submit *m, struct msg_run_accepted *answer, struct err *e);
+int submit_run(
+    struct client *c, const struct msg_run_submit *m, struct msg_run_accepted *answer, struct err *e);
 
 #endif

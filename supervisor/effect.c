@@ -32,6 +32,14 @@ effect_mark_run(struct daemon *d, struct run *r)
 	(void)d;
 }
 
+void
+effect_setback(struct daemon *d, struct task *t, const char *why)
+{
+	free(t->setback);
+	t->setback = why == NULL ? NULL : text_utf8(why, strlen(why), TEXT_MAX - 1);
+	effect_mark_task(d, t);
+}
+
 static bool
 is_over_limit(const struct task *t, enum task_event ev)
 {
@@ -148,6 +156,10 @@ effect_task(struct daemon *d, struct task *t, enum task_event ev, const char *re
 	enter_state(t, to, ev);
 	/* A reason is why it is in the state it is in: it goes with the next one. */
 	xreplace(&t->reason, to == TASK_RUNNING || then == TASK_INTEGRATED ? NULL : reason);
+	if (ev == TASK_EV_ATTEMPT_FAILED)
+		effect_setback(d, t, reason);
+	else if (to == TASK_SUBMITTED || to == TASK_REWORK || ev == TASK_EV_RETRY)
+		effect_setback(d, t, NULL); /* its agent did well since, or hears of something else */
 	store_add_event(d->store, t->run->id, t->id, "state", task_state_name(to), reason);
 	effect_mark_task(d, t);
 	if (to == TASK_RUNNING)

@@ -90,6 +90,7 @@ struct peer;
 	C(text, verify)  /* commands of an area, beside the run's gate */                                    \
 	C(text, guarded) /* what is protected for their sake */                                              \
 	C(text, saved)   /* ref with work of it that no branch holds */                                      \
+	C(text, setback) /* why its last attempt, or process, ended badly: told to the next agent */         \
 	C(num, wait_until)                                                                                   \
 	C(num, created_at)                                                                                   \
 	C(num, started_at)                                                                                   \

@@ -256,6 +256,7 @@ on_attempt_failed(struct request *q)
 	store_add_event(q->d->store, t->run->id, t->id, "ceiling", NULL, m->reason);
 	/* The first time may be bad luck, or somebody else's doing: it is tried again, and counts for
 	 * nothing. */
+	effect_setback(q->d, t, m->reason);
 	if (t->ceilings++ == 0) {
 		t->wait_until = clock_wall_ms() + (int64_t)t->run->conf.retry_delay_ms;
 		return feed(q, t, TASK_EV_WAIT, m->reason);
@@ -388,8 +389,9 @@ static int
 send_row(struct request *q, char *row)
 {
 	struct msg m = {.id = MSG_SAVED_ROW, .saved_row = {.row = row}};
-	int rc = strlen(row) > ROW_MAX ? err_set(&q->err, -EFBIG, "a task of it is over %d KiB", ROW_MAX / 1024)
-				       : peer_send(q->peer, &m, &q->err);
+	int rc = strlen(row) > ROW_MAX
+		     ? err_set(&q->err, -EFBIG, "a task of it is over %d KiB", ROW_MAX / 1024)
+		     : peer_send(q->peer, &m, &q->err);
 
 	free(row);
 	return rc;
@@ -578,6 +580,7 @@ route_assign(struct daemon *d, struct task *t)
 		.attempt = (uint64_t)t->attempt,
 		.rework = (uint64_t)t->rework,
 		.evidence = t->evidence,
+		.setback = t->setback,
 		.merge_from = t->merge_from,
 		.verify_json = area->verify,
 		.guarded_json = area->guarded,

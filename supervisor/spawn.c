@@ -55,6 +55,9 @@ note_exit(struct daemon *d, struct task *t, const char *how)
 	log_warn("%s: %s", t->id, text);
 	store_add_remark(d->store, t->run->id, t->id, "death", text);
 	say_doing(t, text);
+	/* One that was stopped for its silence has been told of that. */
+	if (t->unit.state == UNIT_READY && task_needs_agent(t))
+		effect_setback(d, t, text);
 	free(words);
 	free(text);
 }

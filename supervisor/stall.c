@@ -101,5 +101,6 @@ stall_silent(struct daemon *d, struct task *t, int64_t silent_ms)
 	    "its %s gave no sign of life for %s, though it was asked: it is ended and started again",
 	    task_role(t), age);
 	note(d, t, text);
+	effect_setback(d, t, text);
 	free(text);
 }

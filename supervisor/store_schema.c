@@ -96,6 +96,8 @@ static const char *const migrations[] = {
     "ALTER TABLE run ADD COLUMN worked_ms INTEGER NOT NULL DEFAULT 0;"
     "UPDATE run SET worked_ms = max(0, (SELECT max(at) FROM event) - started_at - asked_ms) WHERE started_at "
     "> 0;",
+    /* 17: what the next agent is told of the last one's end */
+    "ALTER TABLE task ADD COLUMN setback TEXT;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

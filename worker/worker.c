@@ -163,6 +163,7 @@ make_brief(struct worker *w, bool resumed)
 	    .context = context,
 	    .done = done,
 	    .evidence = a->rework > 0 ? a->evidence : NULL,
+	    .setback = a->setback,
 	    .conflicts = w->merge.unresolved ? (const char *const *)w->merge.conflicts : NULL,
 	    .resumed = resumed,
 	};

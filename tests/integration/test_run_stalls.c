@@ -133,6 +133,7 @@ test_hung_worker(void **state)
 	e2e_begin(e, NULL);
 	unsetenv("ORCH_HEARTBEAT");
 	e2e_await_file(e, "at-work");
+	e2e_work(e, "a.one", "expect_prompt its worker gave no sign of life\n");
 	kill(e2e_pid(e, "m1/em1/w1"), SIGSTOP);
 	e2e_await(e, "m1/em1/w1", "stall", NULL);
 	assert_int_equal(e2e_end(e), 0);
@@ -148,6 +149,7 @@ test_task_over_its_time(void **state)
 
 	one_task(e);
 	e2e_script(e, "worker-a.one.1", HALF "busy\n");
+	e2e_work(e, "a.one", "expect_prompt (task_timeout_s): this attempt is ended\n");
 	e2e_begin(e, "--task-timeout", "4", "--retry-delay", "0.05", NULL);
 	assert_int_equal(e2e_end(e), 0);
 	assert_event(e, "m1/em1/w1", "stall", "is allowed (task_timeout_s): this attempt is ended");
@@ -173,6 +175,7 @@ test_silent_agent(void **state)
 
 	one_task(e);
 	e2e_script(e, "worker-a.one.1", HALF "hang\n");
+	e2e_work(e, "a.one", "expect_prompt how the last attempt ended\nexpect_prompt silent for too long\n");
 	setenv("ORCH_AGENT_SILENCE", "3", 1);
 	e2e_begin(e, "--retry-delay", "0.05", NULL);
 	unsetenv("ORCH_AGENT_SILENCE");

@@ -105,7 +105,7 @@ test_memory_ceiling(void **state)
 	need_rung();
 	e2e_plan(e, "director", "", "a");
 	e2e_plan(e, "em-a", "", "one");
-	e2e_work(e, "a.one", "");
+	e2e_work(e, "a.one", "expect_prompt ceiling is 80 MB (agent_memory_mb)\n");
 	e2e_script(e, "worker-a.one.1", "write a/one.txt <<EOF\nhalf\nEOF\n" HOG);
 	e2e_begin(
 	    e, "--tree", rung, "--agent-memory", "80", "--retry-delay", "0.05", "--max-attempts", "1", NULL);

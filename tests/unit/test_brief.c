@@ -96,6 +96,25 @@ rework_carries_the_evidence(void **state)
 	free(text);
 }
 
+/* In a session that knows the task, and in one that does not. */
+static void
+setback_is_told(void **state)
+{
+	struct brief b = example();
+	char *text;
+
+	(void)state;
+	b.setback = "its memory went over 512 MB";
+	for (int resumed = 0; resumed < 2; resumed++) {
+		b.resumed = resumed != 0;
+		text = brief_worker(&b);
+		assert_says(
+		    text, "----- begin how the last attempt ended -----\nits memory went over 512 MB\n");
+		assert_silent_on(text, "sent back");
+		free(text);
+	}
+}
+
 static void
 resumed_session_is_told_to_continue(void **state)
 {
@@ -198,6 +217,7 @@ main(void)
 	    cmocka_unit_test(a_successor_hears_what_is_done),
 	    cmocka_unit_test(first_brief_is_complete),
 	    cmocka_unit_test(rework_carries_the_evidence),
+	    cmocka_unit_test(setback_is_told),
 	    cmocka_unit_test(resumed_session_is_told_to_continue),
 	    cmocka_unit_test(documents_are_read_and_bounded),
 	};

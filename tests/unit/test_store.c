@@ -482,7 +482,7 @@ test_fresh_and_newer_schema(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(scalar(f->path, "PRAGMA user_version"), 16);
+	assert_int_equal(scalar(f->path, "PRAGMA user_version"), 17);
 	store_close(f->s);
 	f->s = open_store(f->path); /* nothing to migrate */
 	store_close(f->s);
@@ -509,7 +509,7 @@ test_version_1_is_brought_up(void **state)
 	free(sql);
 	store_close(f->s);
 	f->s = open_store(path);
-	assert_int_equal(scalar(path, "PRAGMA user_version"), 16);
+	assert_int_equal(scalar(path, "PRAGMA user_version"), 17);
 	assert_int_equal(scalar(path, "SELECT count(*) FROM event"), 1);
 	assert_int_equal(store_load_unfinished(f->s, &f->runs, &e), 0);
 	r = TAILQ_FIRST(&f->runs);
