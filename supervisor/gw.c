@@ -110,6 +110,8 @@ gw_bind(struct daemon *d, struct err *e)
 
 	if (g->listen_fd >= 0 || (g->port != 0 && g->process.pid > 0)) /* a gateway that we adopted has it */
 		return 0;
+	if (g->port != 0 && g->process.pid > 0) /* one that an earlier orchd started has it, and serves there */
+		return 0;
 	if (g->port != 0)
 		fd = open_port(g->port);
 	if (fd < 0)
