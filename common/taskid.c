@@ -4,6 +4,7 @@
 #include "common/alloc.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define RUN_MAX 64
@@ -113,4 +114,15 @@ char *
 taskid_wip_ref(const char *id)
 {
 	return path_of("refs/orch", "/wip", id, "");
+}
+
+uint64_t
+taskid_branch_issue(const char *branch, const char *prefix)
+{
+	size_t n = strlen(prefix), digits;
+
+	if (strncmp(branch, prefix, n) != 0 || branch[n] == '0')
+		return 0;
+	digits = strspn(branch + n, "0123456789");
+	return digits > 0 && digits <= 18 && branch[n + digits] == '-' ? strtoull(branch + n, NULL, 10) : 0;
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TASKID_MAX 96 /* bytes with the NUL */
 
@@ -14,6 +15,8 @@
 bool taskid_valid(const char *id);
 /* 0 run, 1 EM, 2 worker; -1 when invalid. */
 int taskid_level(const char *id);
+/* The issue whose run has a branch of this name, "cco/25-build-it" with the prefix "cco/"; 0: none. */
+uint64_t taskid_branch_issue(const char *branch, const char *prefix);
 /* "25/em1/w2" -> "25-em1-w2": file names, and refs, where 25/em1 would block 25/em1/w2. */
 void taskid_flat(char flat[TASKID_MAX], const char *id);
 

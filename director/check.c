@@ -77,6 +77,7 @@ read_question(struct check *c, struct err *e)
 		c->actor = xstrdup(json_str(question, "actor"));
 		c->fetch = json_is_true(json_object_get(question, "fetch"));
 		c->look_for_saved = json_is_true(json_object_get(question, "look_for_saved"));
+		c->forget_saved = json_is_true(json_object_get(question, "forget_saved"));
 		c->check_author = json_is_true(json_object_get(question, "check_author"));
 		c->pull = (uint64_t)json_integer_value(json_object_get(question, "pull"));
 		c->trust = json_is_true(json_object_get(question, "trust"));
@@ -217,11 +218,11 @@ answer_permission(const struct check *c)
 static void
 answer(const struct check *c)
 {
-	json_t *j = json_pack("{s:s, s:s, s:O, s:s, s:b, s:s*, s:s*, s:s*, s:I, s:s*}", "base", c->base,
+	json_t *j = json_pack("{s:s, s:s, s:O, s:s, s:b, s:s*, s:s*, s:s*, s:I, s:s*, s:s*}", "base", c->base,
 	    "base_branch", c->base_branch, "notes", c->notes, "options", c->options, "github",
 	    c->token != NULL && c->conf.repo_owner != NULL && c->conf.github_api_url != NULL, "title",
 	    c->title, "text", c->text, "head_branch", c->head_branch, "remarks", (json_int_t)c->remarks,
-	    "restore", c->restore);
+	    "restore", c->restore, "issue", c->issue);
 	char *text = json_text(j);
 
 	puts(text);

@@ -27,6 +27,7 @@ struct check {
 	uint64_t pull;       /* the pull request whose reviews are to be looked at; 0: none */
 	bool trust;          /* everybody's */
 	bool look_for_saved; /* nothing ran here yet: another machine may have begun */
+	bool forget_saved;   /* what was kept of a run that ended, for reviews, is removed on GitHub */
 	/* results */
 	char base[GIT_OID_HEX];
 	char *base_branch;   /* "" for a detached HEAD */
@@ -58,7 +59,8 @@ struct github;
 int check_pull(struct check *c, struct github *gh, struct err *e);
 /* What actor may do with the repository: permission. */
 int check_actor(struct check *c, struct err *e);
-/* What another machine saved of the issue's run: its refs, and restore. Whatever is wrong with it is a note.
+/* What another machine saved of the issue's run, or of that whose pull request it is: its refs, and restore.
+ * Whatever is wrong with it is a note.
  */
 void check_saved(struct check *c);
 /* Adds a sentence to the notes. */

@@ -8,33 +8,55 @@
 #include "common/alloc.h"
 #include "common/fd.h"
 #include "common/json.h"
+#include "common/taskid.h"
 #include "director/github_name.h"
 #include "director/push.h"
 #include "director/saved.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FETCH_TIMEOUT_MS 90000
 
-/* 1 when there is one, and ref holds it; 0; -errno. */
 static int
-fetch(struct check *c, const char *ref, struct err *e)
+open_push(struct check *c, struct push *p, struct err *e)
 {
 	const struct github_name n = {.owner = c->conf.repo_owner, .repo = c->conf.repo_name};
 	char *url = github_git_url(&n, c->conf.github_api_url, c->conf.github_server_url);
-	char *dir = xasprintf("%s/check.git", c->worktrees), oid[GIT_OID_HEX] = "";
-	struct push p = {0};
-	int rc = push_open(&p, &c->git, dir, url, c->token, c->conf.github_ca, e);
+	char *dir = xasprintf("%s/check.git", c->worktrees);
+	int rc = push_open(p, &c->git, dir, url, c->token, c->conf.github_ca, e);
 
-	if (rc == 0) {
-		p.timeout_ms = FETCH_TIMEOUT_MS;
-		rc = push_fetch_ref(&p, ref, ref, oid, e) == PUSH_DONE ? oid[0] != '\0' : -EREMOTEIO;
-	}
-	push_close(&p);
+	p->timeout_ms = FETCH_TIMEOUT_MS;
 	free(url);
 	free(dir);
+	return rc;
+}
+
+/* 1 when there is one, and ref holds it; 0; -errno. */
+static int
+fetch(struct check *c, const char *ref, char oid[GIT_OID_HEX], struct err *e)
+{
+	struct push p = {0};
+	int rc = open_push(c, &p, e);
+
+	oid[0] = '\0';
+	if (rc == 0)
+		rc = push_fetch_ref(&p, ref, ref, oid, e) == PUSH_DONE ? oid[0] != '\0' : -EREMOTEIO;
+	push_close(&p);
+	return rc;
+}
+
+static int
+forget(struct check *c, const char *ref, const char *oid, struct err *e)
+{
+	struct push p = {0};
+	int rc = open_push(c, &p, e);
+
+	if (rc == 0 && push_ref(&p, ref, "", oid, e) != PUSH_DONE)
+		rc = -EREMOTEIO;
+	push_close(&p);
 	return rc;
 }
 
@@ -148,8 +170,20 @@ hand_over(struct check *c, const struct saved *s, struct err *e)
 	return rc < 0 ? err_sys(e, rc, "cannot write in %s", c->state) : 0;
 }
 
+/* Is that pull request the run's own? */
 static int
-take(struct check *c, const char *ref, struct err *e)
+check_branch(const struct check *c, const struct saved *s, struct err *e)
+{
+	char *name = xasprintf("refs/heads/%s", c->head_branch);
+	bool own = json_object_get(s->refs, name) != NULL;
+
+	free(name);
+	return own ? 0 : err_set(e, -ENOENT, "it is of another branch than %.200s", c->head_branch);
+}
+
+/* One that has ended goes on for its pull request alone. */
+static int
+take(struct check *c, const char *ref, const char *oid, struct err *e)
 {
 	struct saved s = {0};
 	char *text = NULL;
@@ -158,6 +192,14 @@ take(struct check *c, const char *ref, struct err *e)
 
 	if (rc == 0)
 		rc = saved_parse(&s, c->conf.branch_prefix, c->issue, text, size, e);
+	if (rc == 0 && c->pull == 0 && (s.ended || !c->look_for_saved)) {
+		rc = git_update_ref(&c->git, ref, NULL, oid, "it is of a run that ended", e);
+		if (rc == 0 && s.ended && c->forget_saved)
+			rc = forget(c, ref, oid, e);
+		goto out;
+	}
+	if (rc == 0 && c->pull != 0)
+		rc = check_branch(c, &s, e);
 	if (rc == 0)
 		rc = check_commits(c, &s, e);
 	if (rc == 0)
@@ -166,6 +208,7 @@ take(struct check *c, const char *ref, struct err *e)
 		rc = make_refs(c, &s, e);
 	if (rc == 0)
 		rc = hand_over(c, &s, e);
+out:
 	saved_clear(&s);
 	free(text);
 	return rc;
@@ -174,18 +217,26 @@ take(struct check *c, const char *ref, struct err *e)
 void
 check_saved(struct check *c)
 {
-	char *ref;
+	char *ref, oid[GIT_OID_HEX];
 	struct err why = {""};
+	uint64_t issue;
 	int rc;
 
-	if (!c->look_for_saved || c->token == NULL || c->conf.repo_owner == NULL || c->conf.repo_name == NULL)
+	if ((!c->look_for_saved && !c->forget_saved) || c->token == NULL || c->conf.repo_owner == NULL ||
+	    c->conf.repo_name == NULL)
 		return;
+	if (c->pull != 0) {
+		issue = c->remarks == 0 ? 0 : taskid_branch_issue(c->head_branch, c->conf.branch_prefix);
+		if (issue == 0)
+			return;
+		c->issue = xasprintf("%" PRIu64, issue);
+	}
 	ref = saved_ref(c->issue);
-	rc = fetch(c, ref, &why);
+	rc = fetch(c, ref, oid, &why);
 	if (rc < 0)
 		check_note(c, "whether another machine has saved a run of issue %s is not known: %s",
 		    c->issue, why.msg);
-	if (rc == 1 && take(c, ref, &why) < 0)
+	if (rc == 1 && take(c, ref, oid, &why) < 0)
 		check_note(
 		    c, "the run of issue %s that another machine saved is not used: %s", c->issue, why.msg);
 	free(ref);

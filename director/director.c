@@ -118,8 +118,10 @@ tell(struct lead *ld, struct publish *p, struct rounds *v, struct publish_end *l
 	last->question = v == NULL ? NULL : v->question;
 	if (rc == 0) {
 		const char *pull_url = publish_last(p, last);
+		bool kept =
+		    pull_url != NULL && !end->failed && !last->cancelled && save_ended(ld->role, ld->branch);
 
-		if (last->question == NULL)
+		if (!kept && last->question == NULL)
 			save_drop(ld->role);
 		rc = tell_end(ld, head, pull_url, end, up, last->question, e);
 	}

@@ -59,9 +59,8 @@ add_refs(struct role *r, json_t *refs, const char *pattern, struct err *e)
 
 /* The work branch, those of EMs and workers, and the work of tasks that no branch holds. */
 static int
-find_refs(struct role *r, json_t *refs, struct err *e)
+find_refs(struct role *r, const char *branch, json_t *refs, struct err *e)
 {
-	const char *branch = r->assign->branch;
 	char *pattern = xasprintf("refs/orch/wip/%s-em*", r->assign->run);
 	int rc = add_refs(r, refs, pattern, e);
 
@@ -133,10 +132,12 @@ make_commit(struct role *r, const json_t *refs, const char *text, char commit[GI
 	return rc;
 }
 
+/* branch NULL: it is there, and what somebody else pushed to it since is no failure. */
 static int
-push_state(struct role *r, const char *ref, const char *commit, const json_t *refs, struct err *e)
+push_state(struct role *r, const char *branch, const char *ref, const char *commit, const json_t *refs,
+    struct err *e)
 {
-	char *work = r->assign->branch == NULL ? NULL : xasprintf("refs/heads/%s", r->assign->branch);
+	char *work = branch == NULL ? NULL : xasprintf("refs/heads/%s", branch);
 	const char *head = work == NULL ? NULL : json_str(refs, work);
 	char there[GIT_OID_HEX];
 	struct push p = {0};
@@ -150,26 +151,29 @@ push_state(struct role *r, const char *ref, const char *commit, const json_t *re
 		loop_wait(&r->loop, &(bool){false}, clock_now_ms() + PUSH_PAUSE_MS);
 	}
 	if (o == PUSH_DONE && head != NULL && strcmp(head, r->assign->base) != 0)
-		o = push_branch(&p, r->assign->branch, head, NULL, e);
+		o = push_branch(&p, branch, head, NULL, e);
 	push_close(&p);
 	free(work);
 	return o == PUSH_DONE ? 0 : rc < 0 ? rc : o == PUSH_STOPPED ? -ECANCELED : -EREMOTEIO;
 }
 
 static int
-save(struct role *r, struct err *e)
+save(struct role *r, const char *branch, bool ended, struct err *e)
 {
 	const struct msg m = {.id = MSG_DUMP};
 	char commit[GIT_OID_HEX], *text = NULL, *ref = state_ref(r);
 	json_t *refs = json_object();
 	int rc = lead_save_worktrees(r, e);
 
+	free(r->dump); /* of an end that was none: a review came */
+	r->dump = NULL;
+	r->dump_size = 0;
 	if (rc == 0)
 		rc = link_call(r->link, &m, NULL, e);
 	if (rc == 0)
-		rc = find_refs(r, refs, e);
+		rc = find_refs(r, branch, refs, e);
 	if (rc == 0) {
-		text = saved_text(r->assign->run, refs, r->dump == NULL ? "" : r->dump);
+		text = saved_text(r->assign->run, ended, refs, r->dump == NULL ? "" : r->dump);
 		rc = strlen(text) > SAVED_MAX
 			 ? err_set(e, -EFBIG, "its state is over %u MiB", SAVED_MAX >> 20)
 			 : make_commit(r, refs, text, commit, e);
@@ -177,10 +181,12 @@ save(struct role *r, struct err *e)
 	if (rc == 0)
 		rc = git_update_ref(&r->git, ref, commit, NULL, "saved for another machine", e);
 	if (rc == 0)
-		rc = push_state(r, ref, commit, refs, e);
+		rc = push_state(r, ended ? NULL : branch, ref, commit, refs, e);
+	if (rc == 0 && ended)
+		rc = git_update_ref(&r->git, ref, NULL, commit, "it is on GitHub, for reviews", e);
 	if (rc == 0)
-		link_event(r->link, "save",
-		    "pushed as %s: the next `orchctl run` of this issue goes on from it", ref);
+		link_event(r->link, "save", "pushed as %s: %s goes on from it", ref,
+		    ended ? "a review of the pull request" : "the next `orchctl run` of this issue");
 	json_decref(refs);
 	free(text);
 	free(ref);
@@ -196,7 +202,7 @@ director_save(struct role *r, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	rc = save(r, &why);
+	rc = save(r, r->assign->branch, false, &why);
 	if (rc < 0 && rc != -ECANCELED) {
 		log_warn("not saved for another machine: %s", why.msg);
 		link_event(r->link, "save", "not pushed, so that only this machine can go on: %s", why.msg);
@@ -205,6 +211,24 @@ director_save(struct role *r, struct err *e)
 	publish_last(p, NULL);
 	publish_close(p);
 	return ROLE_OVER;
+}
+
+bool
+save_ended(struct role *r, const char *branch)
+{
+	const char *on = getenv("GITHUB_ACTIONS");
+	struct err why = {""};
+	int rc;
+
+	if (branch == NULL || on == NULL || strcmp(on, "true") != 0)
+		return false;
+	rc = save(r, branch, true, &why);
+	if (rc < 0 && rc != -ECANCELED) {
+		log_warn("not saved for a review of the pull request: %s", why.msg);
+		link_event(
+		    r->link, "save", "not pushed, so that a later job cannot answer reviews: %s", why.msg);
+	}
+	return rc == 0;
 }
 
 static int

@@ -11,6 +11,10 @@
  * event. */
 int director_save(struct role *r, struct err *e);
 
+/* The run, of this branch, has ended with a pull request. In a workflow its state is pushed all the same: the
+ * machine that is to answer a review of it is another one. False where that is not so or failed (told). */
+bool save_ended(struct role *r, const char *branch);
+
 /* The run has ended: the state that it went on from, or was saved in, is removed here and on GitHub. Failures
  * are told. */
 void save_drop(struct role *r);

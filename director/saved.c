@@ -18,9 +18,10 @@ saved_ref(const char *issue)
 }
 
 char *
-saved_text(const char *run, const json_t *refs, const char *rows)
+saved_text(const char *run, bool ended, const json_t *refs, const char *rows)
 {
-	json_t *j = json_pack("{s:i, s:s, s:O}", "orch_state", VERSION, "run", run, "refs", refs);
+	json_t *j = json_pack(
+	    "{s:i, s:s, s:b, s:O}", "orch_state", VERSION, "run", run, "ended", ended, "refs", refs);
 	char *head = json_text(j), *text = xasprintf("%s\n%s", head, rows);
 
 	json_decref(j);
@@ -94,6 +95,7 @@ saved_parse(
 		strcpy(s->run, run);
 		s->refs = json_incref(json_object_get(head, "refs"));
 		s->rows = end + 1;
+		s->ended = json_is_true(json_object_get(head, "ended"));
 	}
 	json_decref(head);
 	return rc;

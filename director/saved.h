@@ -19,13 +19,15 @@
 
 /* refs/orch/state/25; caller frees. */
 char *saved_ref(const char *issue);
-/* The file: refs maps full names to commits, rows are lines. Caller frees. */
-char *saved_text(const char *run, const json_t *refs, const char *rows);
+/* The file: refs maps full names to commits, rows are lines. ended: only a review of its pull request makes
+ * it go on. Caller frees. */
+char *saved_text(const char *run, bool ended, const json_t *refs, const char *rows);
 
 struct saved {
 	json_t *refs;     /* checked: ours by name, commits by form */
 	const char *rows; /* within the text that was read */
 	char run[96];
+	bool ended;
 };
 /* Somebody else's text: -EINVAL with a sentence for what is not a state of issue's run, or over a bound.
  * prefix: of its branches. */

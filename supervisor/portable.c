@@ -27,7 +27,9 @@
 	C(num, started_at, 0)                                                                                \
 	C(num, approve, 0)                                                                                   \
 	C(num, asked_at, 0)                                                                                  \
-	C(num, worked_ms, 0)
+	C(num, worked_ms, 0)                                                                                 \
+	C(num, review_round, 0)                                                                              \
+	C(num, review_pull, 0)
 
 #define TASK_PORTABLE(C)                                                                                     \
 	C(name, id, NAME_MAX_BYTES)                                                                          \

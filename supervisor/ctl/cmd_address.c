@@ -38,7 +38,8 @@ pull_number(const char *word)
 static int
 prepare(struct ctl *c, uint64_t pull, struct preflight *check, struct err *e)
 {
-	struct preflight_question q = {.pull = pull, .trust = c->args.trust};
+	struct preflight_question q = {
+	    .pull = pull, .trust = c->args.trust, .look_for_saved = !run_was_here(c)};
 	char *options;
 	int rc = keys_read(c, e);
 
@@ -79,7 +80,7 @@ on_run(void *arg, const struct msg *m)
 }
 
 static int
-find_run(struct ctl *c, struct search *s)
+find_run(struct ctl *c, const struct preflight *check, struct search *s)
 {
 	struct msg m = {.id = MSG_STATUS, .status = {.all = true}};
 	int rc = CTL_OK;
@@ -91,6 +92,10 @@ find_run(struct ctl *c, struct search *s)
 	}
 	if (rc != CTL_OK || s->run[0] != '\0')
 		return rc;
+	if (check->restore != NULL && c->client == NULL)
+		rc = ctl_connect(c);
+	if (check->restore != NULL)
+		return rc == CTL_OK ? run_take_saved(c, check, s->run, sizeof(s->run)) : rc;
 	ctl_say("no run that is known here made pull request %" PRIu64 " (its branch is %.200s)", s->pull,
 	    s->branch);
 	return c->args.event ? CTL_OK
@@ -174,7 +179,7 @@ cmd_address(struct ctl *c)
 	if (check.remarks == 0)
 		printf("nothing new on pull request %" PRIu64 ": nothing to do\n", s.pull);
 	else
-		rc = find_run(c, &s);
+		rc = find_run(c, &check, &s);
 	if (s.run[0] != '\0')
 		rc = ask_orchd(c, &s);
 	actions_end(&actions, c, s.run);

@@ -123,9 +123,8 @@ take_check(struct submission *s, struct ctl *c, struct err *e)
 	return 0;
 }
 
-/* An orchd of this repository knows of its runs: nothing of them is taken from elsewhere. */
-static bool
-ever_ran(const struct ctl *c)
+bool
+run_was_here(const struct ctl *c)
 {
 	char *path = xasprintf("%s/orch.db", c->repo.state);
 	bool ran = access(path, F_OK) == 0;
@@ -157,8 +156,9 @@ prepare(struct submission *s, struct ctl *c, struct err *e)
 	q.issue = s->issue.number;
 	q.token = c->token;
 	q.fetch = s->issue.text == NULL;
-	q.look_for_saved = !s->plan_only && !ever_ran(c);
-	q.check_author = is_ci() && !c->args.trust && c->then != THEN_CANCEL && c->token != NULL;
+	q.look_for_saved = !s->plan_only && c->then != THEN_FORGET && !run_was_here(c);
+	q.forget_saved = c->then == THEN_CANCEL || c->then == THEN_FORGET;
+	q.check_author = is_ci() && !c->args.trust && !q.forget_saved && c->token != NULL;
 	rc = preflight_run(&s->check, c, &q, e);
 	return rc == 0 ? take_check(s, c, e) : rc;
 }
@@ -231,6 +231,22 @@ submit(struct submission *s, struct ctl *c)
 		return rc;
 	ctl_say("orchd did not say which run it accepted");
 	return CTL_UNREACHABLE;
+}
+
+int
+run_take_saved(struct ctl *c, const struct preflight *check, char *run, size_t size)
+{
+	char none[] = ""; /* the saved run brings its own */
+	struct submission s = {.issue = {check->issue, none, none}, .check = *check};
+	int rc;
+
+	c->then = THEN_RESUME; /* or nothing: it does not begin anew */
+	rc = submit(&s, c);
+	if (rc == CTL_OK) {
+		snprintf(run, size, "%s", s.run);
+		ctl_say("run %s goes on from what another machine has saved", run);
+	}
+	return rc;
 }
 
 /* What is to be done with a run that another machine saved, beside going on. */

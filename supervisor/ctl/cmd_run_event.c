@@ -6,6 +6,7 @@
 #include "supervisor/ctl/cmds.h"
 
 #include "common/fd.h"
+#include "common/taskid.h"
 #include "common/text.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/event.h"
@@ -164,8 +165,10 @@ static int
 address(struct ctl *c, const struct event *ev)
 {
 	char pull[32];
+	bool known = ev->branch == NULL || taskid_branch_issue(ev->branch, c->conf.branch_prefix) != 0;
+	struct err e = {""};
 
-	if (ctl_never_ran(c)) {
+	if (ctl_never_ran(c) && (!known || token_read(c, false, &e) < 0 || c->token == NULL)) {
 		ctl_say("%s, but no run is known here: nothing to do", ev->why);
 		return CTL_OK;
 	}
@@ -261,6 +264,21 @@ do_event(struct ctl *c, const struct event *ev)
 	return do_command(c, ev, ev->command);
 }
 
+/* What a workflow kept for reviews of it is of no use any more. */
+static int
+landed_elsewhere(struct ctl *c, struct event *ev)
+{
+	struct err e = {""};
+
+	ctl_say("%s: nothing of its run is here, so there is nothing to clean up", ev->why);
+	ev->issue = taskid_branch_issue(ev->branch, c->conf.branch_prefix);
+	if (ev->issue == 0 || token_read(c, false, &e) < 0 || c->token == NULL)
+		return CTL_OK;
+	c->then = THEN_FORGET;
+	start_run(c, ev); /* which says what is wrong: nobody waits for it */
+	return CTL_OK;
+}
+
 int
 cmd_run_event(struct ctl *c)
 {
@@ -280,10 +298,7 @@ cmd_run_event(struct ctl *c)
 		rc = do_command(c, &ev, EVENT_CMD_CANCEL);
 		break;
 	case EVENT_LANDED:
-		if (ctl_never_ran(c))
-			ctl_say("%s: nothing of its run is here, so there is nothing to clean up", ev.why);
-		else
-			rc = cmd_clean(c);
+		rc = ctl_never_ran(c) ? landed_elsewhere(c, &ev) : cmd_clean(c);
 		break;
 	case EVENT_RUN:
 	case EVENT_ADDRESS:

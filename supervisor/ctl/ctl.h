@@ -24,7 +24,7 @@ struct ctl {
 	char *token;           /* token_read(): for GitHub, wiped at the end; NULL: none */
 	bool awaited;          /* the orchd whose front we are serves */
 	/* A run that another machine saved is all that this one is about, and what is done with it. */
-	enum { THEN_ANYTHING, THEN_RESUME, THEN_ANSWER, THEN_CANCEL } then;
+	enum { THEN_ANYTHING, THEN_RESUME, THEN_ANSWER, THEN_CANCEL, THEN_FORGET } then;
 	const char *answer; /* with THEN_ANSWER; borrowed */
 };
 

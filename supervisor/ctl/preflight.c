@@ -36,6 +36,7 @@ question(const struct ctl *c, const struct preflight_question *q)
 		json_object_set_new(j, "token", json_string(q->token));
 		json_object_set_new(j, "fetch", json_boolean(q->fetch));
 		json_object_set_new(j, "look_for_saved", json_boolean(q->look_for_saved));
+		json_object_set_new(j, "forget_saved", json_boolean(q->forget_saved));
 		json_object_set_new(j, "check_author", json_boolean(q->check_author));
 	}
 	if (q->actor != NULL) {
@@ -46,6 +47,7 @@ question(const struct ctl *c, const struct preflight_question *q)
 		json_object_set_new(j, "pull", json_integer((json_int_t)q->pull));
 		json_object_set_new(j, "token", json_string(q->token));
 		json_object_set_new(j, "trust", json_boolean(q->trust));
+		json_object_set_new(j, "look_for_saved", json_boolean(q->look_for_saved));
 	}
 	text = json_text(j);
 	json_decref(j);
@@ -87,6 +89,7 @@ read_answer(struct preflight *p, const char *text, size_t size, struct err *e)
 		p->text = xstrdup(json_str(j, "text"));
 		p->head_branch = xstrdup(json_str(j, "head_branch"));
 		p->remarks = (uint64_t)json_integer_value(json_object_get(j, "remarks"));
+		p->issue = xstrdup(json_str(j, "issue"));
 		p->restore = xstrdup(json_str(j, "restore"));
 		p->base_branch = xstrdup(branch != NULL && branch[0] != '\0' ? branch : NULL);
 	}
@@ -192,6 +195,7 @@ preflight_clear(struct preflight *p)
 	free(p->title);
 	free(p->text);
 	free(p->head_branch);
+	free(p->issue);
 	free(p->restore);
 	strv_free(p->notes);
 	memset(p, 0, sizeof(*p));

@@ -16,6 +16,7 @@ struct preflight {
 	char *title, *text; /* of the issue; NULL: not fetched */
 	char *head_branch;  /* of the pull request that was asked about; NULL */
 	uint64_t remarks;   /* on it, which nobody has answered */
+	char *issue;        /* the run's, which made that pull request, when restore is there; NULL */
 	char *restore;      /* file with the rows of a run that another machine saved (MSG_RESTORE); NULL */
 };
 
@@ -29,6 +30,7 @@ struct preflight_question {
 	uint64_t pull;            /* a pull request to look at, in place of an issue; 0 */
 	bool trust;               /* what anybody says of it counts */
 	bool look_for_saved;      /* another machine may have saved a run of it */
+	bool forget_saved;        /* what one kept for reviews, of a run that ended, is removed on GitHub */
 };
 
 /*

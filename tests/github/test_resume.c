@@ -74,31 +74,6 @@ write_scripts(struct e2e *e)
 	    "@/at-two\nwait_file @/go\n");
 }
 
-/* Another machine: nothing is left of this one's clone but what the remote has. */
-static void
-begin_anew(struct e2e *e)
-{
-	char *state = xasprintf("%s/.git/orch", e->repo->top);
-	char *records = xasprintf("%s/.git/worktrees", e->repo->top);
-	char *refs = testrepo_git(
-		 e->repo, NULL, "for-each-ref", "--format=%(refname)", "refs/orch", "refs/heads/cco", NULL),
-	     *save;
-	struct ctlrun r;
-
-	e2e_ctl(e, &r, "stop", NULL); /* who only looked has started one */
-	ctlrun_clear(&r);
-	assert_int_equal(fd_remove_tree(state), 0);
-	assert_int_equal(fd_remove_tree(records), 0);
-	assert_int_equal(fd_remove_tree(e->where.worktrees), 0);
-	for (char *name = strtok_r(refs, "\n", &save); name != NULL; name = strtok_r(NULL, "\n", &save))
-		testrepo_do(e->repo, NULL, "update-ref", "-d", name, NULL);
-	testrepo_do(e->repo, NULL, "reflog", "expire", "--expire=now", "--all", NULL);
-	testrepo_do(e->repo, NULL, "gc", "-q", "--prune=now", NULL);
-	free(refs);
-	free(records);
-	free(state);
-}
-
 static char *
 file_text(struct e2e *e, const char *name)
 {
@@ -136,7 +111,7 @@ test_goes_on_elsewhere(void **state)
 
 	run_to_the_middle(e);
 	testrepo_do(e->repo, bare, "rev-parse", ref, NULL);
-	begin_anew(e);
+	e2e_begin_anew(e);
 	e2e_unlink(e, "planned");
 	e2e_touch(e, "go");
 	if (e2e_ctl(e, &r, "run", number, NULL) != 0)
@@ -191,7 +166,7 @@ test_stops_itself(void **state)
 	assert_non_null(strstr(text, "\nstopped\n"));
 	free(text);
 	testrepo_do(e->repo, bare, "rev-parse", ref, NULL);
-	begin_anew(e);
+	e2e_begin_anew(e);
 	e2e_touch(e, "go");
 	if (job(e, &r, number, "--trust") != 0 ||
 	    strstr(r.out, "goes on from what another machine has saved") == NULL)
@@ -244,7 +219,7 @@ test_an_answer_starts_the_next_job(void **state)
 	text = file_text(e, "output");
 	assert_non_null(strstr(text, "\nneeds-human\n"));
 	free(text);
-	begin_anew(e);
+	e2e_begin_anew(e);
 	e2e_plan(e, "director", "expect_prompt in plain C\n", "a");
 	event_job(e, &r, "issue_comment", "created", "/orch answer in plain C");
 	if (strstr(r.out, "goes on from what another machine has saved") == NULL)
@@ -277,14 +252,14 @@ test_closing_cancels_what_was_saved(void **state)
 	struct err err;
 
 	run_to_the_middle(e);
-	begin_anew(e);
+	e2e_begin_anew(e);
 	event_job(e, &r, "issues", "closed", "");
 	ctlrun_clear(&r);
 	e2e_assert_state(e, number, "cancelled");
 	assert_int_not_equal(testrepo_try(e->repo, bare, "rev-parse", "--verify", "-q", ref, NULL), 0);
 	assert_int_equal(github_comments_each(gh, strtoull(number, NULL, 10), find_end, &said, &err), 0);
 	assert_int_equal(said, 1);
-	begin_anew(e);
+	e2e_begin_anew(e);
 	event_job(e, &r, "issues", "closed", "");
 	assert_non_null(strstr(r.err, "none that another machine saved: nothing to do"));
 	ctlrun_clear(&r);
@@ -306,7 +281,7 @@ test_a_cancelled_job_is_saved(void **state)
 	ctlrun_wait(&r);
 	ctlrun_clear(&r);
 	testrepo_do(e->repo, bare, "rev-parse", ref, NULL);
-	begin_anew(e);
+	e2e_begin_anew(e);
 	e2e_touch(e, "go");
 	if (job(e, &r, number, "--trust") != 0)
 		fail_msg("%d: %s%s", r.status, r.out, r.err);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define PULL "101"
+#define STATE "refs/orch/state/25"
 
 static struct fakegithub hub;
 
@@ -43,8 +44,8 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	static const char *const names[] = {
-	    "ORCH_VERIFY", "ORCH_MAX_REWORK", "ORCH_REVIEW_ROUNDS", "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH"};
+	static const char *const names[] = {"ORCH_VERIFY", "ORCH_MAX_REWORK", "ORCH_REVIEW_ROUNDS",
+	    "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_ACTIONS"};
 	int rc;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -345,6 +346,100 @@ test_rounds(void **state)
 	assert_true(fakegithub_has_label(&hub, "25", "orch:complete"));
 }
 
+/* orchd run in a job, whose event this is, or for the issue. */
+static void
+job(struct e2e *e, int status, const char *event, const char *json, const char *words)
+{
+	const char *const argv[] = {"run", event == NULL ? "25" : "--event", "--trust", NULL};
+	struct ctlrun r;
+
+	if (event != NULL)
+		set_event(e, event, json);
+	ctlrun_program(&r, e->repo, ORCH_BIN_DIR "/orchd", e->repo->top, false, argv, NULL, NULL);
+	ctlrun_wait(&r);
+	if (r.status != status || (strstr(r.out, words) == NULL && strstr(r.err, words) == NULL))
+		fail_msg("exit %d, \"%s\" is not in:\n%s%s", r.status, words, r.err, r.out);
+	ctlrun_clear(&r);
+}
+
+static void
+assert_kept(const char *oid)
+{
+	char *now = fakegithub_git(&hub, "for-each-ref", "--format=%(objectname)", STATE, NULL);
+
+	assert_string_equal(now == NULL ? "" : now, oid);
+	free(now);
+}
+
+/* In a workflow each job is an empty machine: the run comes along by what the one before it pushed, until
+ * pull request or issue is closed; an issue that is closed cancels nothing that has ended. */
+static void
+test_another_machine_answers(void **state)
+{
+	struct e2e *e = *state;
+	uint64_t review, first;
+	char *kept;
+
+	e2e_forget(e); /* the clone is made anew */
+	setenv("GITHUB_ACTIONS", "true", 1);
+	job(e, 0, NULL, NULL, "complete");
+	e2e_begin_anew(e);
+	review = fakegithub_review(&hub, 101, "ada", "COLLABORATOR", "CHANGES_REQUESTED", "Nearly there.");
+	first = say("Say more than that.", review);
+	e2e_script(e, "worker-a.one",
+	    "expect_fresh\nexpect_prompt Say more than that.\nwrite a/one.txt <<EOF\nmore\nEOF\nsay More.\n");
+	job(e, 0, "pull_request_review", REVIEWED, "goes on from what another machine has saved");
+	assert_pushed("a/one.txt", "more");
+	assert_pushed("b/two.txt", "two");
+	assert_reply(first, "More.");
+	assert_int_equal(json_array_size(hub.pulls), 1);
+	assert_true(fakegithub_has_label(&hub, "25", "orch:complete"));
+	e2e_begin_anew(e);
+	first = say("Say most.", 0);
+	e2e_script(
+	    e, "worker-a.one", "expect_prompt Say most.\nwrite a/one.txt <<EOF\nmost\nEOF\nsay Most.\n");
+	job(e, 0, "pull_request_review", REVIEWED, "complete");
+	assert_pushed("a/one.txt", "most");
+	assert_reply(first, "Most.");
+	e2e_begin_anew(e);
+	job(e, 0, "pull_request_review", REVIEWED, "nothing new on pull request 101");
+	kept = fakegithub_git(&hub, "rev-parse", STATE, NULL);
+	e2e_begin_anew(e);
+	job(e, 0, "issues", "{\"action\":\"closed\",\"issue\":{\"number\":25}}", "nothing to do");
+	assert_kept("");
+	assert_true(fakegithub_has_label(&hub, "25", "orch:complete"));
+	free(fakegithub_git(&hub, "update-ref", STATE, kept, NULL));
+	e2e_begin_anew(e);
+	job(e, 0, "pull_request",
+	    "{\"action\":\"closed\",\"pull_request\":{\"number\":101,\"merged\":true,\"head\":{\"ref\":\"cco/"
+	    "25-build-it\"}}}",
+	    "nothing to clean up");
+	assert_kept("");
+	free(kept);
+}
+
+/* What failed did not stay behind either; it is left as it is. */
+static void
+test_partial_goes_elsewhere(void **state)
+{
+	struct e2e *e = *state;
+	uint64_t first;
+
+	e2e_forget(e);
+	setenv("GITHUB_ACTIONS", "true", 1);
+	setenv("ORCH_VERIFY", "! test -e b/two.txt", 1);
+	setenv("ORCH_MAX_REWORK", "1", 1);
+	job(e, 1, NULL, NULL, "partial");
+	e2e_begin_anew(e);
+	first = say("Say more than that.", 0);
+	e2e_script(e, "worker-a.one", "write a/one.txt <<EOF\nmore\nEOF\nsay More.\n");
+	job(e, 1, "pull_request_review", REVIEWED, "goes on from what another machine has saved");
+	assert_pushed("a/one.txt", "more");
+	assert_reply(first, "More.");
+	assert_true(fakegithub_has_label(&hub, "25", "orch:partial"));
+	e2e_begin_anew(e);
+}
+
 int
 main(void)
 {
@@ -353,6 +448,8 @@ main(void)
 	    RUN_TEST(test_the_owner_does_it),
 	    RUN_TEST(test_what_is_not_done),
 	    RUN_TEST(test_rounds),
+	    RUN_TEST(test_another_machine_answers),
+	    RUN_TEST(test_partial_goes_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

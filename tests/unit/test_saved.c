@@ -24,8 +24,8 @@ static void
 test_there_and_back(void **state)
 {
 	json_t *refs = json_pack("{s:s, s:s}", "refs/heads/cco/25-x", OID, "refs/orch/wip/25-2-em1-w1", OID);
-	char *text =
-	    saved_text("25-2", refs, "{\"run\":{\"base\":\"" OID "\"}}\n{\"task\":{\"head\":\"" OID "\"}}\n");
+	char *text = saved_text(
+	    "25-2", true, refs, "{\"run\":{\"base\":\"" OID "\"}}\n{\"task\":{\"head\":\"" OID "\"}}\n");
 	char *list, *name = saved_ref("25");
 	struct saved s;
 	struct err e = {""};

@@ -26,6 +26,20 @@ levels(void **state)
 }
 
 static void
+branches_name_issues(void **state)
+{
+	(void)state;
+	assert_int_equal(taskid_branch_issue("cco/25-build-it", "cco/"), 25);
+	assert_int_equal(taskid_branch_issue("cco/25-2-build-it", "cco/"), 25);
+	assert_int_equal(taskid_branch_issue("25-x", ""), 25);
+	assert_int_equal(taskid_branch_issue("cco/25", "cco/"), 0);
+	assert_int_equal(taskid_branch_issue("cco/m1-x", "cco/"), 0);
+	assert_int_equal(taskid_branch_issue("cco/05-x", "cco/"), 0);
+	assert_int_equal(taskid_branch_issue("main", "cco/"), 0);
+	assert_int_equal(taskid_branch_issue("cco/1234567890123456789-x", "cco/"), 0);
+}
+
+static void
 people_type_less(void **state)
 {
 	static const struct {
@@ -78,6 +92,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(levels),
+	    cmocka_unit_test(branches_name_issues),
 	    cmocka_unit_test(people_type_less),
 	    cmocka_unit_test(paths_are_flat),
 	};

@@ -639,3 +639,27 @@ e2e_teardown(void **state)
 	free(faults);
 	return failed ? -1 : 0;
 }
+
+void
+e2e_begin_anew(struct e2e *e)
+{
+	char *state = xasprintf("%s/.git/orch", e->repo->top);
+	char *records = xasprintf("%s/.git/worktrees", e->repo->top);
+	char *refs = testrepo_git(
+		 e->repo, NULL, "for-each-ref", "--format=%(refname)", "refs/orch", "refs/heads/cco", NULL),
+	     *save;
+	struct ctlrun r;
+
+	e2e_ctl(e, &r, "stop", NULL); /* who only looked has started one */
+	ctlrun_clear(&r);
+	assert_int_equal(fd_remove_tree(state), 0);
+	assert_int_equal(fd_remove_tree(records), 0);
+	assert_int_equal(fd_remove_tree(e->where.worktrees), 0);
+	for (char *name = strtok_r(refs, "\n", &save); name != NULL; name = strtok_r(NULL, "\n", &save))
+		testrepo_do(e->repo, NULL, "update-ref", "-d", name, NULL);
+	testrepo_do(e->repo, NULL, "reflog", "expire", "--expire=now", "--all", NULL);
+	testrepo_do(e->repo, NULL, "gc", "-q", "--prune=now", NULL);
+	free(refs);
+	free(records);
+	free(state);
+}

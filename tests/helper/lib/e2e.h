@@ -43,6 +43,8 @@ int e2e_teardown(void **state);
 void e2e_remember(struct e2e *e);
 /* The user may do as he likes: the teardown compares nothing. */
 void e2e_forget(struct e2e *e);
+/* Another machine: nothing is left of this one's clone but what the remote has. After e2e_forget. */
+void e2e_begin_anew(struct e2e *e);
 
 /* The programs are the test's own from here on, to be renamed or replaced (ctlrun_sibling). Before any run.
  */
