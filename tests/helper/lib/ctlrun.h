@@ -40,7 +40,7 @@ void ctlrun_start(struct ctlrun *r, struct testrepo *t, bool tty, const char *co
 /* The same for any program, in dir. */
 void ctlrun_program(struct ctlrun *r, struct testrepo *t, const char *program, const char *dir, bool tty,
     const char *const *argv, void (*on_text)(struct ctlrun *r, void *arg), void *arg);
-/* Pumps the loop until it has ended (60 s at most) and asserts that it did. */
+/* Pumps the loop until it has ended (120 s at most) and asserts that it did. */
 void ctlrun_wait(struct ctlrun *r);
 void ctlrun_clear(struct ctlrun *r);
 /* All three. */
