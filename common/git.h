@@ -151,8 +151,9 @@ int git_commit_all(struct git *repo, const char *path, const char *branch, const
 /*
  * Puts right what a machine that went down has left of what was under way: objects that are empty or torn
  * (git would believe that it has them already), our refs to commits that are not whole, indexes, and files of
- * worktrees that their checkout wrote and the disk lost. Only the first call after a boot does anything; only
- * what was written since the boot before is touched. *found (caller frees) says what, or becomes NULL.
+ * worktrees that their checkout wrote, or an agent before the commit at HEAD, and the disk lost. Only the
+ * first call after a boot does anything; only what was written since the boot before is touched. *found
+ * (caller frees) says what, or becomes NULL.
  */
 int git_heal(struct git *g, char **found, struct err *e);
 

@@ -238,18 +238,62 @@ heal_refs(struct heal *h, const char *ref)
 
 /* Worktrees. */
 
-/* What differs from the index and has not been touched since the checkout was done was lost, not changed. */
+/* When HEAD was committed; 0: it cannot be said. */
+static time_t
+head_time(struct git *wt)
+{
+	struct git_out out = {0};
+	struct err e = {""};
+	time_t at = 0;
+
+	if (git_run(wt, 0, &out, &e, "rev-list", "--max-count=1", "--timestamp", "HEAD", NULL) == 0)
+		at = (time_t)strtoll(out.out, NULL, 10);
+	git_out_clear(&out);
+	return at;
+}
+
+/* Is the file what the index has for it, but for an end that is not there or zeros in place of bytes? So a
+ * disk leaves what was not written through. path: within the worktree; file: where it is. */
+static bool
+is_hollow(struct git *wt, const char *path, const char *file)
+{
+	char *name = xasprintf(":0:%s", path), *data = NULL;
+	struct git_out whole = {0};
+	struct err e = {""};
+	size_t size = 0, holes = 0;
+	bool hollow = git_run(wt, 0, &whole, &e, "cat-file", "--filters", name, NULL) == 0 &&
+		      fd_read_file(file, whole.size, &data, &size) == 0;
+
+	for (size_t i = 0; hollow && i < size; i++)
+		if (data[i] != whole.out[i]) {
+			hollow = data[i] == '\0';
+			holes++;
+		}
+	hollow = hollow && (holes > 0 || size < whole.size);
+	free(data);
+	git_out_clear(&whole);
+	free(name);
+	return hollow;
+}
+
+/*
+ * What differs from the index and has not been touched since the checkout was done was lost, not changed. So
+ * was what an agent wrote before the commit that has it, and its git did not write through: told apart from
+ * what the agent left out of that commit by being hollow.
+ */
 static char *
-lost_files(const char *folder, time_t done, const struct git_out *changed, size_t *size)
+lost_files(struct git *wt, time_t done, const struct git_out *changed, size_t *size)
 {
 	char *list = xmalloc(changed->size + 1);
+	time_t committed = head_time(wt);
 
 	*size = 0;
 	for (const char *p = changed->out; p < changed->out + changed->size; p += strlen(p) + 1) {
-		char *path = xasprintf("%s/%s", folder, p);
+		char *path = xasprintf("%s/%s", wt->work_tree, p);
 		struct stat st;
 
-		if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_mtime <= done) {
+		if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		    (st.st_mtime <= done || (st.st_mtime <= committed && is_hollow(wt, p, path)))) {
 			strcpy(list + *size, p);
 			*size += strlen(p) + 1;
 		}
@@ -267,9 +311,11 @@ heal_files(struct heal *h, struct git *wt, time_t done)
 	size_t size;
 	char *list;
 
-	if (git_run(wt, 0, &changed, &e, "diff-files", "--name-only", "-z", NULL) < 0)
+	/* A new index knows no file's times: without this all would differ. It exits with 1 when some do. */
+	if (git_run(wt, GIT_ANY_EXIT, NULL, &e, "update-index", "-q", "--refresh", NULL) < 0 ||
+	    git_run(wt, 0, &changed, &e, "diff-files", "--name-only", "-z", NULL) < 0)
 		return;
-	list = lost_files(wt->work_tree, done, &changed, &size);
+	list = lost_files(wt, done, &changed, &size);
 	if (size > 0 && git_runv(wt, 0, NULL, &e, restore, NULL, list, size) == 0)
 		for (size_t i = 0; i < size; i++)
 			h->files += list[i] == '\0';
@@ -316,8 +362,8 @@ heal_worktree(struct heal *h, const char *path)
 	if (stat(mark, &st) == 0) {
 		char *first = first_line(mark);
 
-		/* The index is written through by nobody. Without it all files seem changed, and are looked
-		 * at. Where the branch is lost, what it began with is there. */
+		/* The index is written through by nobody. It is made of what the branch holds, or, where
+		 * that is lost, of what it began with. */
 		unlink(index);
 		if (git_run(&wt, 0, NULL, &e, "read-tree", "HEAD", NULL) == 0 ||
 		    (first != NULL && is_hex(first, 40) &&

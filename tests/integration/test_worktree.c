@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -471,6 +472,60 @@ killed_while_removing_the_administration(void **state)
 	free(path);
 }
 
+static void
+put_dated(struct testrepo *t, const char *path, const char *data, size_t size, time_t when)
+{
+	const struct timespec at[2] = {{.tv_sec = when}, {.tv_sec = when}};
+	char *full = testrepo_path(t, "%s", path);
+
+	if (data != NULL)
+		assert_int_equal(fd_write_file(full, data, size, 0644), 0);
+	assert_int_equal(utimensat(AT_FDCWD, full, at, 0), 0);
+	free(full);
+}
+
+/* The power went: files that a commit holds were not all on the disk. What the agent did besides stays. */
+static void
+what_the_disk_lost_of_a_commit_comes_back(void **state)
+{
+	static const char *const names[] = {"checkout", "empty", "torn", "left-out", "later"};
+	struct testrepo *t = *state;
+	char *found = NULL, *status;
+
+	testrepo_file(t, "checkout", "abcdef\n");
+	free(testrepo_commit(t, "second"));
+	ok(t, git_heal(&t->git, &found, &t->e));
+	ok(t, add(t, "a", BRANCH));
+	for (size_t i = 1; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *path = xasprintf("wt/a/%s", names[i]);
+
+		testrepo_write(t, path, "abcdef\n");
+		free(path);
+	}
+	testrepo_do(t, "wt/a", "add", "-A", NULL);
+	testrepo_do(t, "wt/a", "commit", "-qm", "the agent's", NULL);
+	put_dated(t, "repo/.git/worktrees/a/orch-ready", NULL, 0, 1000);
+	put_dated(t, "wt/a/checkout", "other\n", 6, 1000);
+	put_dated(t, "wt/a/empty", "", 0, 2000);
+	put_dated(t, "wt/a/torn", "ab\0\0ef", 6, 2000);
+	put_dated(t, "wt/a/left-out", "abcxef\n", 7, 2000);
+	put_dated(t, "wt/a/later", "", 0, time(NULL) + 3600);
+	testrepo_write(t, "repo/.git/orch-boot", "another\n");
+	ok(t, git_heal(&t->git, &found, &t->e));
+	assert_non_null(found);
+	assert_non_null(strstr(found, " 3 files "));
+	for (size_t i = 0; i < 3; i++) {
+		char *path = xasprintf("wt/a/%s", names[i]);
+
+		testrepo_assert_file(t, path, "abcdef\n");
+		free(path);
+	}
+	status = testrepo_git(t, "wt/a", "status", "--porcelain", NULL);
+	assert_string_equal(status, " M later\n M left-out");
+	free(status);
+	free(found);
+}
+
 int
 main(void)
 {
@@ -489,6 +544,7 @@ main(void)
 	    TEST(repositories_of_every_kind),
 	    TEST(a_filter_that_cannot_run_is_explained),
 	    TEST(what_git_hardly_began_goes),
+	    TEST(what_the_disk_lost_of_a_commit_comes_back),
 	};
 
 	return cmocka_run_group_tests_name("worktree", tests, NULL, NULL);
