@@ -96,7 +96,7 @@ static const struct row rows[] = {
     {"slow", "reply\nslow 2\ntext Well.\n", NULL, AGENT_OK, {NULL}, 0, {NULL}, NULL},
     {"prompt-too-long", "http 400 forever\nmessage prompt is too long: 250000 tokens > 200000 maximum\n",
 	NULL, AGENT_TOO_LONG, {"rompt is too long"}, ANY, {NULL}, NULL},
-    {"over-budget", "reply\nusage 100000 20\nbash true\nreply forever\ntext Never.\n", NULL, AGENT_AUTH,
+    {"over-budget", "reply\nusage 100000 20\nbash true\nreply forever\ntext Never.\n", NULL, AGENT_BUDGET,
 	{"402", "nothing is left of the budget"}, 0, {"--budget", "1"}, NULL},
 };
 
